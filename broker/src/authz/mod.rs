@@ -1,0 +1,1 @@
+//! Decisions. The only place that evaluates Cedar.

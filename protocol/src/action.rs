@@ -1,0 +1,75 @@
+//! The actions that operations ask policy for.
+
+/// An action of the Cedar schema (`policies/rex.cedarschema`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// `file_system::Action::"open"`
+    FileOpen,
+    /// `file_system::Action::"create"`
+    FileCreate,
+    /// `file_system::Action::"delete"`
+    FileDelete,
+    /// `file_system::Action::"read"`
+    FileRead,
+    /// `file_system::Action::"redacted_read"`
+    FileRedactedRead,
+    /// `file_system::Action::"stat"`
+    FileStat,
+    /// `file_system::Action::"write"`
+    FileWrite,
+}
+
+/// The Cedar names of an action.
+struct Names {
+    namespace: &'static str,
+    name: &'static str,
+    group: &'static str,
+}
+
+impl Action {
+    /// Every action, in the order of their declaration.
+    pub const ALL: &'static [Action] = &[
+        Action::FileOpen,
+        Action::FileCreate,
+        Action::FileDelete,
+        Action::FileRead,
+        Action::FileRedactedRead,
+        Action::FileStat,
+        Action::FileWrite,
+    ];
+
+    const fn names(self) -> Names {
+        let name = match self {
+            Action::FileOpen => "open",
+            Action::FileCreate => "create",
+            Action::FileDelete => "delete",
+            Action::FileRead => "read",
+            Action::FileRedactedRead => "redacted_read",
+            Action::FileStat => "stat",
+            Action::FileWrite => "write",
+        };
+        Names { namespace: "file_system", name, group: "SafeIO" }
+    }
+
+    /// The Cedar namespace: `file_system`.
+    pub const fn namespace(self) -> &'static str {
+        self.names().namespace
+    }
+
+    /// The name inside its namespace: `open`.
+    pub const fn name(self) -> &'static str {
+        self.names().name
+    }
+
+    /// The action group of the schema that holds this action: `SafeIO`.
+    pub const fn group(self) -> &'static str {
+        self.names().group
+    }
+}
+
+/// As policies write it: `file_system::Action::"open"`.
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}::Action::\"{}\"", self.namespace(), self.name())
+    }
+}

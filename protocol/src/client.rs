@@ -1,0 +1,212 @@
+//! The conversation of a client with the broker, over a stream socket: [`crate::wire::PREAMBLE`], then frames.
+//!
+//! ```text
+//! client   Submit                          (Terminate | Cancel)?
+//! broker   Refused | Accepted (Warning | Log | Metric | Alarm | Output | Progress)* Outcome
+//! ```
+//!
+//! A client that goes away ends its run.
+
+use crate::limits::{LimitName, Limits};
+use crate::text::Text;
+use crate::worker::{Alarm, Level, Log, Metric};
+use serde::{Deserialize, Serialize};
+
+/// The largest frame that a client may send after its submission, in bytes.
+pub const LATER_FRAME: usize = 64;
+
+/// What a client sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromClient {
+    /// Run this. The first frame, and only that.
+    Submit(Box<Submit>),
+    /// End the script: it has [`TERMINATION_GRACE_MS`] to come to an end by itself.
+    Terminate,
+    /// End the script now.
+    Cancel,
+}
+
+/// How long a script may go on after it was told to end, in milliseconds.
+pub const TERMINATION_GRACE_MS: u64 = 10_000;
+
+/// A run to submit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Submit {
+    /// [`crate::VERSION`] of the client.
+    pub version: Text<64>,
+    /// The script, UTF-8.
+    #[serde(with = "serde_bytes")]
+    pub script: Vec<u8>,
+    /// The script's arguments as JSON text ([`crate::argument`]); empty for none.
+    #[serde(with = "serde_bytes")]
+    pub arguments: Vec<u8>,
+    /// A policy that must allow each operation as well; standalone, the only one.
+    pub policy: Option<Policy>,
+    /// Refuse a policy that does not validate strictly against the schema instead of warning.
+    pub strict: bool,
+    /// The least level of log messages to send.
+    pub log_level: Level,
+    /// Limits other than the default ones.
+    pub limits: LimitRequest,
+    /// Measure processor time and memory of the worker.
+    pub measure: bool,
+    /// Send [`ToClient::Progress`] now and then.
+    pub progress: bool,
+}
+
+/// A policy that comes with a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Policy {
+    /// The file's name, for messages.
+    pub name: Text<4096>,
+    /// Its text.
+    #[serde(with = "serde_bytes")]
+    pub text: Vec<u8>,
+}
+
+/// Limits that a client asks for; more than the configured maximum is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRequest {
+    /// [`Limits::time_ms`]
+    pub time_ms: Option<u64>,
+    /// [`Limits::memory`]
+    pub memory: Option<u64>,
+}
+
+/// What a broker or session sends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToClient {
+    /// The run is not started. The last frame.
+    Refused(Refusal),
+    /// The run begins, with these limits.
+    Accepted {
+        /// The limits in force.
+        limits: Limits,
+    },
+    /// Something about the policy that its author should know.
+    Warning(Text<8192>),
+    /// A log message.
+    Log {
+        /// When it came, nanoseconds since 1970.
+        at: u64,
+        /// What the script said.
+        log: Log,
+    },
+    /// A metric.
+    Metric {
+        /// When it came, nanoseconds since 1970.
+        at: u64,
+        /// What the script published.
+        metric: Metric,
+    },
+    /// An alarm.
+    Alarm(Alarm),
+    /// The next part of the script's result.
+    Output(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// What the run is doing.
+    Progress {
+        /// Operations so far.
+        operations: u64,
+        /// The latest one and what it is about.
+        current: Text<512>,
+    },
+    /// The run has ended. The last frame.
+    Outcome(Box<Outcome>),
+}
+
+/// Why a run is not started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// For programs.
+    pub reason: RefusalReason,
+    /// For people.
+    pub message: Text<4096>,
+}
+
+/// The reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalReason {
+    /// Client and broker do not understand each other.
+    Protocol,
+    /// Too many runs at a time, of this user or in all.
+    Busy,
+    /// A limit above the configured maximum, or a submission that is too large.
+    Limit(LimitName),
+    /// No policy: nothing could be allowed.
+    NoPolicy,
+    /// The broker cannot start a sealed worker here.
+    Unavailable,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The script came to its end; its value was sent as output.
+    Succeeded,
+    /// It did not.
+    Failed {
+        /// What kind of fault.
+        class: EndClass,
+        /// The whole message, not cut.
+        message: Text<32768>,
+    },
+}
+
+/// The kinds of faults that end a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndClass {
+    /// The policy that came with the run cannot be used.
+    Policy,
+    /// The arguments nest too deep.
+    Arguments,
+    /// The script does not compile.
+    Compile,
+    /// An error of the script or of an operation.
+    Script,
+    /// Policy denied an operation.
+    Denied,
+    /// The kernel refused access.
+    AccessRefused,
+    /// The script published a metric of a reserved name.
+    ReservedMetric,
+    /// The script raised an alarm of a reserved type.
+    ReservedAlarm,
+    /// A limit was reached.
+    Limit(LimitName),
+    /// Told to end, the script did not in time.
+    Terminated,
+    /// The client cancelled the run.
+    Cancelled,
+    /// The worker died of itself.
+    WorkerDied,
+    /// The worker broke the protocol or its seal.
+    Violation,
+    /// The session could not go on.
+    Internal,
+}
+
+/// What a run used. Times in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// From the submission to the end.
+    pub total_ns: u64,
+    /// From the script's start to its end; nothing where it did not start.
+    pub script_ns: Option<u64>,
+    /// Processor time of the worker.
+    pub cpu_ns: u64,
+    /// Mean resident memory of the worker, in bytes; nothing where it was not measured.
+    pub resident: Option<u64>,
+    /// Mean address space of the worker, in bytes; nothing where it was not measured.
+    pub virtual_memory: Option<u64>,
+    /// Operations that were decided.
+    pub operations: u64,
+}

@@ -1,0 +1,64 @@
+//! The list of all operations. Dispatch, records and tests read it; nothing else names them all.
+
+use crate::{Action, Listed, Operation};
+
+/// Calls a macro with the types of all operations.
+#[macro_export]
+macro_rules! for_each_operation {
+    ($then:ident) => {
+        $then! {
+            $crate::fs::OpenDir,
+            $crate::fs::OpenFile,
+            $crate::fs::OpenEntry,
+            $crate::fs::Read,
+            $crate::fs::ReadRedacted,
+            $crate::fs::Write,
+            $crate::fs::Touch,
+            $crate::fs::MakeDir,
+            $crate::fs::ListDir,
+            $crate::fs::Stat,
+            $crate::fs::DeleteFile,
+            $crate::fs::DeleteDir,
+        }
+    };
+}
+
+macro_rules! list {
+    ($($operation:ty),* $(,)?) => {
+        $(impl Listed for $operation {})*
+
+        /// Name and possible actions of each operation, in the order of the list.
+        pub const OPERATIONS: &[(&str, &[Action])] = &[
+            $((<$operation as Operation>::NAME, <$operation as Operation>::ACTIONS),)*
+        ];
+    };
+}
+for_each_operation!(list);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let names: BTreeSet<_> = OPERATIONS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), OPERATIONS.len());
+        for name in names {
+            let (domain, verb) = name.split_once('.').unwrap_or_else(|| panic!("`{name}` is not `domain.verb`"));
+            for part in [domain, verb] {
+                assert!(part.chars().all(|c| c.is_ascii_lowercase() || c == '_') && !part.is_empty(), "`{name}`");
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_asks_policy_and_every_action_is_asked() {
+        for (name, actions) in OPERATIONS {
+            assert!(!actions.is_empty(), "`{name}` would be performed without a decision");
+        }
+        for action in Action::ALL {
+            assert!(OPERATIONS.iter().any(|(_, actions)| actions.contains(action)), "no operation demands {action}");
+        }
+    }
+}
