@@ -1,3 +1,42 @@
 //! The broker: owns the access to the system, decides each operation with Cedar, performs what is allowed.
+//!
+//! From the outside in: [`daemon`] listens and starts a session for each run, `session` serves one run,
+//! `dispatch` finds the handler of a request, [`authz`] decides, `perform` acts, `sys` holds the system calls.
+//! [`jail`] builds the walls around the worker.
+
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unreachable
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        reason = "a failing test may panic"
+    )
+)]
 
 pub mod authz;
+pub mod config;
+pub mod daemon;
+mod dispatch;
+mod handles;
+pub mod jail;
+mod log;
+mod perform;
+mod principal;
+mod program;
+mod session;
+pub mod standalone;
+pub mod store;
+mod sys;
+
+pub use log::start as start_log;

@@ -85,6 +85,19 @@ impl Frames {
         self.pending.extend_from_slice(bytes);
     }
 
+    /// Takes a fixed text off the front. `None` while it has not come whole, `Some(false)` as soon as what came differs.
+    pub fn strip(&mut self, text: &[u8]) -> Option<bool> {
+        let there = self.pending.len().min(text.len());
+        if self.pending.get(..there) != text.get(..there) {
+            return Some(false);
+        }
+        if there < text.len() {
+            return None;
+        }
+        self.pending.drain(..there);
+        Some(true)
+    }
+
     /// The bytes of the next whole frame, if it is there. A frame larger than the limit is a violation
     /// as soon as its length is known.
     pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Violation> {

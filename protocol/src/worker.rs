@@ -184,3 +184,8 @@ pub enum FaultClass {
     /// Ended by a limit of the interpreter or of open handles.
     Limit(LimitName),
 }
+
+/// Exit code of a worker whose memory limit was reached.
+pub const EXIT_OUT_OF_MEMORY: i32 = 77;
+/// Exit code of a worker that could not be sealed; it has not seen a script.
+pub const EXIT_SEAL_FAILED: i32 = 78;

@@ -1,0 +1,206 @@
+//! The broker's configuration: `/etc/rex/broker.toml`, or what is built in.
+
+use rex_protocol::client::LimitRequest;
+use rex_protocol::limits::{LimitName, Limits};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// Where the configuration is looked for.
+pub const PATH: &str = "/etc/rex/broker.toml";
+
+/// How a broker behaves. Unknown keys are refused.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The socket to listen on, where systemd passes none.
+    pub socket: PathBuf,
+    /// The directory of the store's policies.
+    pub policies: PathBuf,
+    /// The worker's program; nothing looks for it beside the broker, then in `/usr/libexec/rex`.
+    pub worker: Option<PathBuf>,
+    /// The least level of the broker's own log: `error`, `warn`, `info`, `debug` or `trace`.
+    pub log_level: String,
+    /// Keep session and worker on one processor while they talk.
+    pub one_cpu: bool,
+    /// How many runs at a time.
+    pub runs: Runs,
+    /// What a run may use where it does not ask for more.
+    #[serde(deserialize_with = "limits")]
+    pub limits: Limits,
+    /// The most that a run may ask for.
+    #[serde(deserialize_with = "limits")]
+    pub maximum: Limits,
+}
+
+/// How many runs there may be at a time.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Runs {
+    /// In all.
+    pub total: usize,
+    /// Of one user.
+    pub per_user: usize,
+    /// Sessions with sealed workers that wait for a run.
+    pub ready: usize,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { total: 64, per_user: 16, ready: 2 }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let hour = 60 * 60 * 1000;
+        Self {
+            socket: "/run/rex/broker.sock".into(),
+            policies: "/etc/rex/policies.d".into(),
+            worker: None,
+            log_level: "info".into(),
+            one_cpu: true,
+            runs: Runs::default(),
+            limits: Limits::DEFAULT,
+            maximum: Limits {
+                time_ms: 24 * hour,
+                cpu_ms: 24 * hour,
+                memory: 4 * 1024 * 1024 * 1024,
+                operations: u64::MAX,
+                output: 256 * 1024 * 1024,
+                log: 256 * 1024 * 1024,
+                handles: 4096,
+            },
+        }
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl Config {
+    /// The configuration in `path`. Where the default path has no file, what is built in holds.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let (path, required) = path.map_or((Path::new(PATH), false), |path| (path, true));
+        #[expect(clippy::disallowed_methods, reason = "read before anybody is served; the path is the administrator's")]
+        let text = std::fs::read_to_string(path);
+        match text {
+            Ok(text) => Self::parse(&text)
+                .map_err(|error| ConfigError(format!("cannot use the configuration `{}`: {error}", path.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(Self::default()),
+            Err(error) => Err(ConfigError(format!("cannot read the configuration `{}`: {error}", path.display()))),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            toml::from_str(text).map_err(|error| ConfigError(error.to_string().trim_end().to_owned()))?;
+        let pairs = |limits: &Limits| {
+            [
+                (LimitName::Time, limits.time_ms),
+                (LimitName::Cpu, limits.cpu_ms),
+                (LimitName::Memory, limits.memory),
+                (LimitName::Operations, limits.operations),
+                (LimitName::Output, limits.output),
+                (LimitName::Log, limits.log),
+                (LimitName::Handles, u64::from(limits.handles)),
+            ]
+        };
+        for ((name, usual), (_, most)) in pairs(&config.limits).into_iter().zip(pairs(&config.maximum)) {
+            if usual > most {
+                return Err(ConfigError(format!("the {name} limit is above its maximum")));
+            }
+            if usual == 0 {
+                return Err(ConfigError(format!("the {name} limit is 0")));
+            }
+        }
+        if config.log_level.parse::<tracing::level_filters::LevelFilter>().is_err() {
+            return Err(ConfigError(format!("`{}` is no log level", config.log_level)));
+        }
+        Ok(config)
+    }
+
+    /// The limits of a run that asks for `request`; refused above the maximum.
+    pub fn limits_for(&self, request: &LimitRequest) -> Result<Limits, (LimitName, String)> {
+        let mut limits = self.limits;
+        let ask = |name, wanted: Option<u64>, usual: u64, most: u64, unit: &str| match wanted {
+            None => Ok(usual),
+            Some(0) => Err((name, format!("a {name} limit of 0 leaves nothing to run in"))),
+            Some(wanted) if wanted > most => Err((
+                name,
+                format!("a {name} limit of {wanted} {unit} was asked for, at most {most} {unit} are allowed"),
+            )),
+            Some(wanted) => Ok(wanted),
+        };
+        limits.time_ms = ask(LimitName::Time, request.time_ms, limits.time_ms, self.maximum.time_ms, "ms")?;
+        limits.memory = ask(LimitName::Memory, request.memory, limits.memory, self.maximum.memory, "bytes")?;
+        // More wall clock would be of no use with less processor time.
+        if let Some(time) = request.time_ms {
+            limits.cpu_ms = limits.cpu_ms.max(time).min(self.maximum.cpu_ms);
+        }
+        Ok(limits)
+    }
+}
+
+/// Limits as people write them: seconds, MiB and KiB, each with its default.
+fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        time_seconds: Option<u64>,
+        cpu_seconds: Option<u64>,
+        memory_mib: Option<u64>,
+        operations: Option<u64>,
+        output_kib: Option<u64>,
+        log_kib: Option<u64>,
+        handles: Option<u32>,
+    }
+    let written = Written::deserialize(deserializer)?;
+    let usual = Limits::DEFAULT;
+    let times = |value: Option<u64>, factor: u64, usual: u64| value.map_or(usual, |value| value.saturating_mul(factor));
+    Ok(Limits {
+        time_ms: times(written.time_seconds, 1000, usual.time_ms),
+        cpu_ms: times(written.cpu_seconds, 1000, usual.cpu_ms),
+        memory: times(written.memory_mib, 1024 * 1024, usual.memory),
+        operations: written.operations.unwrap_or(usual.operations),
+        output: times(written.output_kib, 1024, usual.output),
+        log: times(written.log_kib, 1024, usual.log),
+        handles: written.handles.unwrap_or(usual.handles),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_limits_in_the_units_of_their_names() {
+        let config = Config::parse("[runs]\nper_user = 3\n[limits]\ntime_seconds = 5\nmemory_mib = 64\n").unwrap();
+        assert_eq!((config.runs.per_user, config.runs.total), (3, 64));
+        assert_eq!((config.limits.time_ms, config.limits.memory), (5_000, 64 << 20));
+        assert_eq!(config.limits.handles, Limits::DEFAULT.handles);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        for text in [
+            "sokcet = 1",
+            "[limits]\ntime = 5",
+            "log_level = \"loud\"",
+            "[limits]\nhandles = 0",
+            "[maximum]\ntime_seconds = 1",
+        ] {
+            assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_run_may_ask_up_to_the_maximum() {
+        let config = Config::parse("[maximum]\ntime_seconds = 600").unwrap();
+        let ask = |time_ms| config.limits_for(&LimitRequest { time_ms, memory: None });
+        assert_eq!(ask(Some(600_000)).map(|limits| limits.time_ms), Ok(600_000));
+        assert!(ask(Some(600_001)).is_err_and(|(name, text)| name == LimitName::Time && text.contains("time limit")));
+        assert!(ask(Some(0)).is_err());
+    }
+}

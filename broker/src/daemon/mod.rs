@@ -1,0 +1,306 @@
+//! The daemon: listens, authenticates, and starts a session for each run.
+//!
+//! One thread and one poll loop. It reads nothing that a client sends: a connection is judged by who made
+//! it, and handed to a session.
+
+mod listener;
+mod pool;
+mod quota;
+
+use crate::config::Config;
+use crate::jail::Program;
+use crate::session::{Caller, Connection, Origin, serve};
+use crate::sys::process::{self, Forked};
+use crate::sys::socket::{self, Peer};
+use crate::{principal, program, store};
+use listener::Listener;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use pool::Pool;
+use quota::Quota;
+use rex_protocol::client::{Refusal, RefusalReason, ToClient};
+use rex_protocol::text::Text;
+use sd_notify::NotifyState;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+/// How long the loop is quiet before it starts another ready pair, in milliseconds: answers come first.
+const QUIET: u16 = 20;
+
+/// The daemon cannot run, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DaemonError(String);
+
+/// Runs the daemon until it is told to stop (`SIGTERM`, `SIGINT`). `SIGHUP` loads the policies anew.
+pub fn run(config: Config) -> Result<(), DaemonError> {
+    let mut daemon = Daemon::start(config)?;
+    // Without systemd there is nobody to notify.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    tracing::info!(policies = daemon.policies(), "ready");
+    let result = daemon.serve();
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    result
+}
+
+struct Daemon {
+    config: Config,
+    program: Program,
+    origin: Origin,
+    /// Sessions have none.
+    listener: Option<Listener>,
+    signals: SignalFd,
+    pool: Pool,
+    sessions: Vec<Running>,
+    quota: Quota,
+}
+
+/// A session that serves a run.
+struct Running {
+    process: OwnedFd,
+    uid: u32,
+}
+
+impl Daemon {
+    fn start(config: Config) -> Result<Self, DaemonError> {
+        let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
+        let store = store::load(&config.policies).map_err(|error| DaemonError(error.to_string()))?;
+        let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        let listener = Listener::open(&config.socket).map_err(|error| DaemonError(error.to_string()))?;
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None).map_err(|error| fault("block signals", &error))?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(|error| fault("listen to signals", &error))?;
+        let quota = Quota::new(config.runs);
+        let pool = Pool::new(config.runs.ready);
+        let origin = Origin::Daemon(Rc::new(store));
+        let mut daemon =
+            Self { config, program, origin, listener: Some(listener), signals, pool, sessions: Vec::new(), quota };
+        // A host on which no worker can be sealed is found out now, not by the first caller.
+        daemon.prove_walls()?;
+        daemon.fill_pool();
+        Ok(daemon)
+    }
+
+    fn policies(&self) -> usize {
+        match &self.origin {
+            Origin::Daemon(store) => store.len(),
+            Origin::Standalone => 0,
+        }
+    }
+
+    fn prove_walls(&self) -> Result<(), DaemonError> {
+        let worker = crate::session::sealed_worker(&self.program, &self.config.limits)
+            .map_err(|error| DaemonError(format!("cannot seal a worker on this host: {error}")))?;
+        if !worker.walls.namespaces {
+            tracing::warn!("workers get no namespaces of their own here: the host refuses them");
+        }
+        crate::session::end_worker(&worker);
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), DaemonError> {
+        loop {
+            let events = self.wait()?;
+            if events.signal && self.hear_signals() {
+                return Ok(());
+            }
+            if events.ended {
+                self.reap();
+            }
+            self.pool.look();
+            if events.client {
+                self.accept();
+            }
+            if events.none {
+                self.fill_pool();
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Events, DaemonError> {
+        let listener = self.listener.as_ref().ok_or_else(|| DaemonError("a session cannot listen".into()))?;
+        let mut polled = vec![
+            PollFd::new(listener.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+        ];
+        polled.extend(self.sessions.iter().map(|session| PollFd::new(session.process.as_fd(), PollFlags::POLLIN)));
+        polled.extend(self.pool.polled());
+        let timeout = if self.pool.is_full() { PollTimeout::NONE } else { PollTimeout::from(QUIET) };
+        let count = socket::retry(|| poll(&mut polled, timeout))
+            .map_err(|error| DaemonError(format!("cannot wait for clients: {error}")))?;
+        let any = |at: usize| polled.get(at).and_then(PollFd::any).unwrap_or(false);
+        let ended = polled.iter().skip(2).take(self.sessions.len()).any(|fd| fd.any().unwrap_or(false));
+        Ok(Events { client: any(0), signal: any(1), ended, none: count == 0 })
+    }
+
+    /// Whether the daemon was told to stop.
+    fn hear_signals(&mut self) -> bool {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match i32::try_from(signal.ssi_signo).map(Signal::try_from) {
+                Ok(Ok(Signal::SIGHUP)) => self.reload(),
+                _ => {
+                    tracing::info!(runs = self.sessions.len(), "told to stop; runs under way go on");
+                    self.pool.discard();
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Puts new policies in force for runs to come. On any fault the old ones stay.
+    fn reload(&mut self) {
+        match store::load(&self.config.policies) {
+            Ok(store) => {
+                tracing::info!(policies = store.len(), "policies loaded anew");
+                self.origin = Origin::Daemon(Rc::new(store));
+                // Ready sessions hold the old ones.
+                self.pool.discard();
+                self.fill_pool();
+            }
+            Err(error) => tracing::error!("the policies in force stay: {error}"),
+        }
+    }
+
+    fn reap(&mut self) {
+        let quota = &mut self.quota;
+        self.sessions.retain(|session| {
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+            match socket::retry(|| waitid(Id::PIDFd(session.process.as_fd()), flags)) {
+                Ok(nix::sys::wait::WaitStatus::StillAlive) => true,
+                status => {
+                    if let Ok(nix::sys::wait::WaitStatus::Signaled(pid, signal, _)) = status {
+                        tracing::warn!(session = pid.as_raw(), "a session was ended by {}", signal.as_str());
+                    }
+                    quota.leave(session.uid);
+                    false
+                }
+            }
+        });
+    }
+
+    /// Takes every connection that waits.
+    fn accept(&mut self) {
+        while let Some(listener) = &self.listener {
+            let client = match listener.accept() {
+                Ok(client) => client,
+                Err(Errno::EAGAIN) => return,
+                // The client went away, or it is one too many for this process: the next one is another matter.
+                Err(error) => return tracing::warn!("cannot accept a client: {error}"),
+            };
+            match socket::peer(&client) {
+                Ok(peer) => self.admit(client, peer),
+                Err(error) => tracing::warn!("cannot tell who a client is: {error}"),
+            }
+        }
+    }
+
+    fn admit(&mut self, client: OwnedFd, peer: Peer) {
+        let own = nix::unistd::geteuid();
+        if !own.is_root() && peer.uid != own.as_raw() {
+            return refuse(client, RefusalReason::Busy, "this broker serves only the user it runs as");
+        }
+        if let Err(reason) = self.quota.enter(peer.uid) {
+            tracing::warn!(uid = peer.uid, "run refused: {reason}");
+            return refuse(client, RefusalReason::Busy, &reason);
+        }
+        tracing::debug!(uid = peer.uid, pid = peer.pid, "client");
+        let started = match self.pool.give(&client) {
+            Some(process) => Ok(process),
+            None => self.fork_session(client),
+        };
+        match started {
+            Ok(process) => self.sessions.push(Running { process, uid: peer.uid }),
+            Err(error) => {
+                tracing::error!("cannot start a session: {error}");
+                self.quota.leave(peer.uid);
+            }
+        }
+    }
+
+    /// A session for this client at once, where no ready one is left.
+    fn fork_session(&mut self, client: OwnedFd) -> nix::Result<OwnedFd> {
+        match process::fork()? {
+            Forked::Parent { process, .. } => Ok(process),
+            Forked::Child => {
+                self.become_session();
+                self.serve_client(client, None);
+                process::exit_now(0)
+            }
+        }
+    }
+
+    fn fill_pool(&mut self) {
+        while !self.pool.is_full() {
+            let Ok((ours, theirs)) = socket::packet_pair() else { return };
+            match process::fork() {
+                Ok(Forked::Parent { process, .. }) => self.pool.add(process, ours),
+                Ok(Forked::Child) => {
+                    drop(ours);
+                    self.become_session();
+                    self.wait_ready(theirs);
+                    process::exit_now(0)
+                }
+                Err(error) => return tracing::warn!("cannot start a ready session: {error}"),
+            }
+        }
+    }
+
+    /// In a child: lets go of all that is the daemon's alone.
+    fn become_session(&mut self) {
+        self.sessions.clear();
+        self.pool.forget();
+        self.listener = None;
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    }
+
+    /// In a ready session: seals a worker, says so, and waits for its one client.
+    fn wait_ready(&mut self, control: OwnedFd) {
+        let worker = match crate::session::sealed_worker(&self.program, &self.config.limits) {
+            Ok(worker) => worker,
+            Err(error) => return tracing::error!("cannot make ready: {error}"),
+        };
+        if socket::send_packet(&control, b"ready").is_err() {
+            return crate::session::end_worker(&worker);
+        }
+        match socket::receive_descriptor(&control) {
+            Ok(Some(client)) => {
+                drop(control);
+                self.serve_client(client, Some(worker));
+            }
+            _ => crate::session::end_worker(&worker),
+        }
+    }
+
+    /// In a session: serves its client.
+    fn serve_client(&self, client: OwnedFd, ready: Option<crate::jail::Worker>) {
+        let Ok(peer) = socket::peer(&client) else { return };
+        let caller = Caller { principal: principal::of(peer.uid, &peer.groups), pid: peer.pid, process: peer.process };
+        match Connection::new(client) {
+            Ok(connection) => serve(&self.config, &self.program, connection, caller, &self.origin, ready),
+            Err(error) => tracing::error!("cannot use a connection: {error}"),
+        }
+    }
+}
+
+/// What the loop woke up for.
+struct Events {
+    client: bool,
+    signal: bool,
+    ended: bool,
+    none: bool,
+}
+
+/// Tells a client why it is not served, if it can be told at once.
+fn refuse(client: OwnedFd, reason: RefusalReason, message: &str) {
+    if let Ok(mut connection) = Connection::new(client) {
+        connection.send(&ToClient::Refused(Refusal { reason, message: Text::cut(message) }));
+    }
+}

@@ -1,0 +1,95 @@
+//! The objects that a session holds open for its worker.
+
+use crate::perform::Stop;
+use crate::perform::fs::{OpenDirectory, OpenRegularFile, Pages};
+use rex_protocol::handle::{Dir, File, Listing};
+use rex_protocol::limits::LimitName;
+use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// An open object. It keeps the path it was authorized under.
+enum Object {
+    Dir(Rc<OpenDirectory>),
+    File(Rc<OpenRegularFile>),
+    Listing(Pages),
+}
+
+/// The table of one session. Ids are counted up and never used again.
+pub(crate) struct Handles {
+    objects: HashMap<u64, Object>,
+    next: u64,
+    most: u32,
+}
+
+impl Handles {
+    /// An empty table for at most `most` objects.
+    pub(crate) fn new(most: u32) -> Self {
+        Self { objects: HashMap::new(), next: 1, most }
+    }
+
+    /// Keeps a directory.
+    pub(crate) fn add_dir(&mut self, dir: OpenDirectory) -> Result<Handle<Dir>, Failure> {
+        self.add(Object::Dir(Rc::new(dir))).map(Handle::from_id)
+    }
+
+    /// Keeps a file.
+    pub(crate) fn add_file(&mut self, file: OpenRegularFile) -> Result<Handle<File>, Failure> {
+        self.add(Object::File(Rc::new(file))).map(Handle::from_id)
+    }
+
+    /// Keeps a listing under way.
+    pub(crate) fn add_listing(&mut self, pages: Pages) -> Result<Handle<Listing>, Failure> {
+        self.add(Object::Listing(pages)).map(Handle::from_id)
+    }
+
+    /// The directory behind a handle.
+    pub(crate) fn dir(&self, handle: Handle<Dir>) -> Result<Rc<OpenDirectory>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Dir(dir)) => Ok(Rc::clone(dir)),
+            _ => Err(unknown("directory")),
+        }
+    }
+
+    /// The file behind a handle.
+    pub(crate) fn file(&self, handle: Handle<File>) -> Result<Rc<OpenRegularFile>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::File(file)) => Ok(Rc::clone(file)),
+            _ => Err(unknown("file")),
+        }
+    }
+
+    /// Takes a listing out, to go on with it.
+    pub(crate) fn take_listing(&mut self, handle: Handle<Listing>) -> Result<Pages, Stop> {
+        match self.objects.remove(&handle.id()) {
+            Some(Object::Listing(pages)) => Ok(pages),
+            _ => Err(unknown("listing")),
+        }
+    }
+
+    /// Closes what the worker has dropped. A handle that is not open proves that it keeps no account.
+    pub(crate) fn close(&mut self, ids: &[u64]) -> Result<(), Violation> {
+        for id in ids {
+            if self.objects.remove(id).is_none() {
+                return Err(Violation::new("closed a handle that is not open"));
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+        if self.objects.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
+            let message = format!("limit reached: more than {} objects are open at a time", self.most);
+            return Err(Failure::new(FailureKind::Limit(LimitName::Handles), message));
+        }
+        let id = self.next;
+        self.next += 1;
+        self.objects.insert(id, object);
+        Ok(id)
+    }
+}
+
+/// A correct worker only names handles that it was given, with their kind, until it drops them.
+fn unknown(kind: &str) -> Stop {
+    Violation::new(format!("named a {kind} that is not open")).into()
+}

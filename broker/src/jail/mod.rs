@@ -1,0 +1,10 @@
+//! The walls around a worker: what is imposed from outside before it runs, and the look at it
+//! afterwards, before it is trusted with a script.
+
+mod landlock;
+mod spawn;
+mod verify;
+
+pub use landlock::MINIMUM_ABI;
+pub use spawn::{Jail, Program, SpawnError, Walls, Worker};
+pub use verify::{SealError, verify};

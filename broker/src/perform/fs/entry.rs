@@ -1,0 +1,261 @@
+//! Directory entries: listing, metadata, making directories.
+
+use super::*;
+use crate::authz::Granted;
+use crate::perform::{Demands, Perform};
+use nix::dir::{Dir, OwningIter, Type};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Gid, Group, Uid, User};
+use rex_protocol::Handle;
+use rex_protocol::fs::{DirEntry, Entries, ListDir, MakeDir, Metadata, Object, Stat};
+use rex_protocol::handle::Listing;
+use std::iter::Peekable;
+
+/// What the entries of one page take together, in bytes.
+const PAGE: usize = 64 * 1024;
+
+/// A listing under way: the directory it belongs to and what has not been given yet.
+pub(crate) struct Pages {
+    dir: Rc<OpenDirectory>,
+    entries: Peekable<OwningIter>,
+}
+
+pub(crate) struct ListTarget {
+    dir: Rc<OpenDirectory>,
+    pages: Option<Pages>,
+}
+
+impl Perform for ListDir {
+    type Target = ListTarget;
+
+    fn target(self, state: &mut State) -> Result<ListTarget, Stop> {
+        let dir = state.handles.dir(self.dir)?;
+        let pages = self.listing.map(|listing| state.handles.take_listing(listing)).transpose()?;
+        if pages.as_ref().is_some_and(|pages| !Rc::ptr_eq(&pages.dir, &dir)) {
+            return Err(rex_protocol::Violation::new("went on with the listing of another directory").into());
+        }
+        Ok(ListTarget { dir, pages })
+    }
+
+    fn demands(target: &ListTarget) -> Demands {
+        Demands::all(vec![dir_demand(Action::FileRead, &target.dir.path)])
+    }
+
+    fn perform(target: Granted<ListTarget>, state: &mut State) -> Result<Entries, Stop> {
+        let ListTarget { dir, pages } = target.into_inner();
+        let mut pages = match pages {
+            Some(pages) => pages,
+            None => {
+                let entries = open_listing(&dir).map_err(|errno| refused(errno, "list", &dir.path))?;
+                Pages { dir: Rc::clone(&dir), entries }
+            }
+        };
+        let entries = page(&mut pages).map_err(|errno| refused(errno, "list", &dir.path))?;
+        let more = match pages.entries.peek() {
+            Some(_) => Some(state.handles.add_listing(pages)?),
+            None => None::<Handle<Listing>>,
+        };
+        Ok(Entries { entries, more })
+    }
+}
+
+fn open_listing(dir: &OpenDirectory) -> nix::Result<Peekable<OwningIter>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::openat(&dir.pin, ".", flags, Mode::empty())?;
+    Ok(Dir::from_fd(fd)?.into_iter().peekable())
+}
+
+fn page(pages: &mut Pages) -> nix::Result<Vec<DirEntry>> {
+    let (mut entries, mut size) = (Vec::new(), 0);
+    while size < PAGE {
+        let Some(entry) = pages.entries.next() else { break };
+        let entry = entry?;
+        let bytes = entry.file_name().to_bytes();
+        // `.` and `..`, which are no names.
+        let Ok(name) = Name::parse(bytes) else { continue };
+        size += bytes.len() + 16;
+        entries.push(DirEntry { name, kind: listed_kind(entry.file_type()), inode: entry.ino() });
+    }
+    Ok(entries)
+}
+
+fn listed_kind(kind: Option<Type>) -> EntryKind {
+    match kind {
+        Some(Type::File) => EntryKind::File,
+        Some(Type::Directory) => EntryKind::Dir,
+        Some(Type::Symlink) => EntryKind::Symlink,
+        Some(Type::Fifo) => EntryKind::Fifo,
+        Some(Type::Socket) => EntryKind::Socket,
+        Some(Type::CharacterDevice) => EntryKind::CharDevice,
+        Some(Type::BlockDevice) => EntryKind::BlockDevice,
+        None => EntryKind::Unknown,
+    }
+}
+
+impl Perform for MakeDir {
+    type Target = MakeDir;
+
+    fn target(self, _: &mut State) -> Result<MakeDir, Stop> {
+        Ok(self)
+    }
+
+    // Nothing on the way is looked at for somebody who may open none of it.
+    fn demands(target: &MakeDir) -> Demands {
+        let path = &target.path;
+        if !target.parents {
+            let parent = path.split().map_or_else(AbsPath::root, |(parent, _)| parent);
+            return Demands::all(vec![dir_demand(Action::FileOpen, &parent)]);
+        }
+        let mut alternatives = vec![vec![dir_demand(Action::FileCreate, path)]];
+        let opens = std::iter::once(path.clone()).chain(path.ancestors());
+        alternatives.extend(opens.map(|path| vec![dir_demand(Action::FileOpen, &path)]));
+        Demands::any(alternatives)
+    }
+
+    fn perform(target: Granted<MakeDir>, state: &mut State) -> Result<(), Stop> {
+        let MakeDir { path, parents } = target.into_inner();
+        let Some((parent, name)) = path.split() else { return Ok(()) };
+        if !parents {
+            let dir = follow_dir(&parent, state)?;
+            return make_one(&dir, &name, state);
+        }
+        let (found, missing) = deepest(&path)?;
+        match uniform(make_missing(&found, &missing, state), &path, state) {
+            Ok(()) => Ok(()),
+            Err(stop) => Err(stop),
+        }
+    }
+}
+
+/// Makes one directory; one that is there is fine where `open` or `create` on it is allowed.
+fn make_one(dir: &OpenDirectory, name: &Name, state: &mut State) -> Result<(), Stop> {
+    let path = join(&dir.path, name)?;
+    if let Err(denial) = state.demand(&[dir_demand(Action::FileCreate, &path)]) {
+        let there = state.demand(&[dir_demand(Action::FileOpen, &path)]).is_ok() && is_dir(dir, name);
+        return if there { Ok(()) } else { Err(denial.into()) };
+    }
+    match mkdirat(&dir.pin, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+        Err(Errno::EEXIST) if is_dir(dir, name) => Ok(()),
+        made => made.map_err(|errno| refused(errno, "create", &path).into()),
+    }
+}
+
+fn is_dir(dir: &OpenDirectory, name: &Name) -> bool {
+    fs::pin_target(&dir.pin, name).is_ok_and(|pin| fstat(&pin).is_ok_and(|stat| fs::kind(&stat) == SFlag::S_IFDIR))
+}
+
+/// The deepest directory on the way that is there, and the names that are missing below it.
+fn deepest(path: &AbsPath) -> Result<(AbsPath, Vec<Name>), Failure> {
+    let (mut at, mut missing) = (path.clone(), Vec::new());
+    loop {
+        match fs::pin(&at, Links::Follow) {
+            Ok(_) => break,
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(refused(errno, "create", path)),
+        }
+        let Some((parent, name)) = at.split() else { break };
+        missing.push(name);
+        at = parent;
+    }
+    missing.reverse();
+    Ok((at, missing))
+}
+
+/// Asks for every directory that is missing before it makes the first one.
+fn make_missing(found: &AbsPath, missing: &[Name], state: &mut State) -> Result<(), Stop> {
+    if missing.is_empty() {
+        let create = state.demand(&[dir_demand(Action::FileCreate, found)]);
+        create.or_else(|denial| state.demand(&[dir_demand(Action::FileOpen, found)]).map_err(|_| denial))?;
+        pin_directory(found, Links::Follow).map_err(|failure| match failure.errno() {
+            Some(errno) if errno == Errno::ENOTDIR as i32 => refused(Errno::EEXIST, "create", found),
+            _ => failure,
+        })?;
+        return Ok(());
+    }
+    state.demand(&[dir_demand(Action::FileOpen, found)])?;
+    let mut dir = follow_dir(found, state)?;
+    let mut path = dir.path.clone();
+    for name in missing {
+        path = join(&path, name)?;
+        state.demand(&[dir_demand(Action::FileCreate, &path)])?;
+    }
+    for name in missing {
+        let path = join(&dir.path, name)?;
+        match mkdirat(&dir.pin, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(refused(errno, "create", &path).into()),
+        }
+        // Not through a link that somebody put there instead.
+        let pin = fs::pin_entry(&dir.pin, name).map_err(|errno| refused(errno, "open", &path))?;
+        if look(&pin, &path)?.0 != EntryKind::Dir {
+            return Err(refused(Errno::ENOTDIR, "open", &path).into());
+        }
+        dir = OpenDirectory { pin, path };
+    }
+    Ok(())
+}
+
+/// A denial that names a directory on the way would tell what is there: it names what was asked for, unless the
+/// caller may `stat` what it names.
+fn uniform(result: Result<(), Stop>, asked: &AbsPath, state: &mut State) -> Result<(), Stop> {
+    let Err(Stop::Failure(failure)) = &result else { return result };
+    if !failure.is_denial()
+        || asked.ancestors().all(|path| state.demand(&[dir_demand(Action::FileStat, &path)]).is_ok())
+    {
+        return result;
+    }
+    state.demand(&[dir_demand(Action::FileCreate, asked)])?;
+    result
+}
+
+pub(crate) enum StatTarget {
+    Dir(Rc<OpenDirectory>),
+    File(Rc<OpenRegularFile>),
+}
+
+impl Perform for Stat {
+    type Target = StatTarget;
+
+    fn target(self, state: &mut State) -> Result<StatTarget, Stop> {
+        Ok(match self.object {
+            Object::Dir(dir) => StatTarget::Dir(state.handles.dir(dir)?),
+            Object::File(file) => StatTarget::File(state.handles.file(file)?),
+        })
+    }
+
+    fn demands(target: &StatTarget) -> Demands {
+        Demands::all(vec![match target {
+            StatTarget::Dir(dir) => dir_demand(Action::FileStat, &dir.path),
+            StatTarget::File(file) => file_demand(Action::FileStat, &file.path),
+        }])
+    }
+
+    fn perform(target: Granted<StatTarget>, _: &mut State) -> Result<Metadata, Stop> {
+        let (kind, stat) = match target.into_inner() {
+            StatTarget::Dir(dir) => look(&dir.pin, &dir.path)?,
+            StatTarget::File(file) => look(&file.fd, &file.path)?,
+        };
+        Ok(metadata(kind, &stat))
+    }
+}
+
+fn metadata(kind: EntryKind, stat: &FileStat) -> Metadata {
+    let user = User::from_uid(Uid::from_raw(stat.st_uid)).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(stat.st_gid)).ok().flatten();
+    Metadata {
+        kind,
+        mode: stat.st_mode,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
+        #[allow(clippy::useless_conversion, reason = "32 bits wide on some machines")]
+        links: u64::from(stat.st_nlink),
+        inode: stat.st_ino,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        user: user.map(|user| Text::cut(user.name)),
+        group: group.map(|group| Text::cut(group.name)),
+        modified_seconds: stat.st_mtime,
+        modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    }
+}

@@ -1,0 +1,173 @@
+//! Files and directories.
+//!
+//! Why this is safe given a hostile worker: paths come as validated [`AbsPath`]s and [`Name`]s, objects as
+//! handles of this session. A path is judged as text before anything is looked at, then pinned once
+//! (`openat2`, no magic links), and what the pin turns out to be is judged before it is used. From there on
+//! only the descriptor counts; the path is never resolved again, except by its last name in the
+//! pinned directory, where the object found is compared with the one that was judged.
+
+mod entry;
+mod open;
+mod read;
+mod redact;
+mod remove;
+mod write;
+
+pub(crate) use entry::Pages;
+pub(crate) use redact::Dictionary;
+
+use super::Stop;
+use crate::authz::{Demand, Resource};
+use crate::session::State;
+use crate::sys::fs::{self, Links};
+use nix::errno::Errno;
+use nix::sys::stat::{FileStat, SFlag, fstat};
+use rex_protocol::failure::{Failure, FailureKind};
+use rex_protocol::fs::EntryKind;
+use rex_protocol::path::{AbsPath, Name};
+use rex_protocol::{Action, text::Text};
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+/// A directory, pinned.
+pub(crate) struct OpenDirectory {
+    /// `O_PATH`.
+    pub(crate) pin: OwnedFd,
+    /// The path it was judged by.
+    pub(crate) path: AbsPath,
+}
+
+/// A regular file, open for use.
+pub(crate) struct OpenRegularFile {
+    pub(crate) fd: OwnedFd,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    /// The path it was judged by: with a followed link the real one.
+    pub(crate) path: AbsPath,
+    /// Where its own name stands, to replace it.
+    pub(crate) place: Place,
+    /// Where the name stands that it was opened by, to remove it; for a followed link the link's.
+    pub(crate) link: Place,
+    /// The inode behind that name: the link's own.
+    pub(crate) link_inode: (u64, u64),
+    /// Content of a write that is not complete yet.
+    pub(crate) staged: RefCell<Option<write::Staged>>,
+    /// Where a redacted read stopped inside an overlong line.
+    pub(crate) inside_line: RefCell<Option<u64>>,
+}
+
+/// A name in a pinned directory.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) dir: Rc<OpenDirectory>,
+    pub(crate) name: Name,
+}
+
+impl Place {
+    /// The path, from the directory's judged one.
+    pub(crate) fn path(&self) -> Result<AbsPath, Failure> {
+        join(&self.dir.path, &self.name)
+    }
+}
+
+/// What policy is asked about a directory.
+fn dir_demand(action: Action, path: &AbsPath) -> Demand {
+    Demand { action, resource: Resource::Dir(path.clone()) }
+}
+
+/// What policy is asked about a file.
+fn file_demand(action: Action, path: &AbsPath) -> Demand {
+    Demand { action, resource: Resource::File(path.clone()) }
+}
+
+fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
+    dir.join(name).map_err(|error| {
+        Failure::new(
+            FailureKind::Refused { errno: Errno::ENAMETOOLONG as i32 },
+            format!("`{}`: {error}", name.to_text()),
+        )
+    })
+}
+
+/// Opens a directory with its links followed: pins it, finds out where it really is, and asks for that
+/// before it is used. That `path` itself may be opened has been asked already.
+fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
+    let pin = pin_directory(path, Links::Follow)?;
+    let real = real_path(&pin, path)?;
+    state.demand(&[dir_demand(Action::FileOpen, &real)])?;
+    Ok(OpenDirectory { pin, path: real })
+}
+
+/// Pins a directory.
+fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
+    let pin = fs::pin(path, links).map_err(|errno| match (errno, links) {
+        (Errno::ELOOP, Links::Refuse) => link_not_followed(path),
+        _ => refused(errno, "open", path),
+    })?;
+    match look(&pin, path)?.0 {
+        EntryKind::Dir => Ok(pin),
+        _ => Err(refused(Errno::ENOTDIR, "open", path)),
+    }
+}
+
+/// Where a pinned object really is. What `/proc/self` leads to is this process, never the script's: refused,
+/// but for the tables that are the same for everybody.
+fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
+    let real = fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?;
+    let own = format!("/proc/{}", std::process::id());
+    let inside = real.as_bytes().strip_prefix(own.as_bytes()).filter(|rest| matches!(rest.first(), None | Some(b'/')));
+    let shared = |rest: &[u8]| rest.starts_with(b"/net/") || matches!(rest, b"/net" | b"/mounts" | b"/mountinfo");
+    match inside {
+        Some(rest) if !shared(rest) => Err(refused(Errno::EACCES, "open the broker's own", asked)),
+        _ => Ok(real),
+    }
+}
+
+/// Kind and status of a pinned object.
+fn look(pin: &OwnedFd, path: &AbsPath) -> Result<(EntryKind, FileStat), Failure> {
+    let stat = fstat(pin).map_err(|errno| refused(errno, "look at", path))?;
+    Ok((entry_kind(fs::kind(&stat)), stat))
+}
+
+fn entry_kind(kind: SFlag) -> EntryKind {
+    match kind {
+        SFlag::S_IFREG => EntryKind::File,
+        SFlag::S_IFDIR => EntryKind::Dir,
+        SFlag::S_IFLNK => EntryKind::Symlink,
+        SFlag::S_IFIFO => EntryKind::Fifo,
+        SFlag::S_IFSOCK => EntryKind::Socket,
+        SFlag::S_IFCHR => EntryKind::CharDevice,
+        SFlag::S_IFBLK => EntryKind::BlockDevice,
+        _ => EntryKind::Unknown,
+    }
+}
+
+fn inode(stat: &FileStat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// The kernel said no.
+fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+    Failure { kind: FailureKind::Refused { errno: errno as i32 }, message: told(errno, step, path) }
+}
+
+/// The kernel said no to the directory that should hold the object.
+fn parent_refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+    Failure { kind: FailureKind::ParentRefused { errno: errno as i32 }, message: told(errno, step, path) }
+}
+
+fn told(errno: Errno, step: &str, path: &AbsPath) -> Text<8192> {
+    Text::cut(format!("cannot {step} `{path}`: {}", errno.desc()))
+}
+
+fn link_not_followed(path: &AbsPath) -> Failure {
+    Failure::new(
+        FailureKind::LinkNotFollowed,
+        format!("cannot open `{path}`: a symbolic link stands there or on the way"),
+    )
+}
+
+fn not_regular(path: &AbsPath) -> Failure {
+    Failure::new(FailureKind::NotRegularFile, format!("cannot open `{path}`: it is not a regular file"))
+}

@@ -1,0 +1,141 @@
+//! Removing.
+
+use super::*;
+use crate::authz::Granted;
+use crate::perform::{Demands, Perform};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use rex_protocol::fs::{DeleteDir, DeleteFile};
+
+/// How deep a tree may be that is removed: each level keeps a descriptor open.
+const DEPTH: usize = 512;
+
+impl Perform for DeleteFile {
+    type Target = (Rc<OpenRegularFile>, AbsPath);
+
+    fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
+        let file = state.handles.file(self.file)?;
+        let path = file.link.path()?;
+        Ok((file, path))
+    }
+
+    fn demands((_, path): &Self::Target) -> Demands {
+        Demands::all(vec![file_demand(Action::FileDelete, path)])
+    }
+
+    fn perform(target: Granted<Self::Target>, _: &mut State) -> Result<(), Stop> {
+        let (file, path) = target.into_inner();
+        let Place { dir, name } = &file.link;
+        // The kernel removes by name only: between this look and the removal somebody who may write to the
+        // directory could put another object there, which they could have removed themselves.
+        let now = fstatat(&dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| refused(errno, "remove", &path))?;
+        if inode(&now) != file.link_inode {
+            return Err(gone(&path).into());
+        }
+        unlinkat(&dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
+            .map_err(|errno| refused(errno, "remove", &path).into())
+    }
+}
+
+pub(crate) struct DirTarget {
+    dir: Rc<OpenDirectory>,
+    recursive: bool,
+}
+
+impl Perform for DeleteDir {
+    type Target = DirTarget;
+
+    fn target(self, state: &mut State) -> Result<DirTarget, Stop> {
+        Ok(DirTarget { dir: state.handles.dir(self.dir)?, recursive: self.recursive })
+    }
+
+    fn demands(target: &DirTarget) -> Demands {
+        Demands::all(vec![dir_demand(Action::FileDelete, &target.dir.path)])
+    }
+
+    fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<(), Stop> {
+        let DirTarget { dir, recursive } = target.into_inner();
+        let path = &dir.path;
+        let Some((parent_path, name)) = path.split() else { return Err(refused(Errno::EBUSY, "remove", path).into()) };
+        let parent = pin_directory(&parent_path, Links::Refuse)?;
+        let now = fstatat(&parent, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            .map_err(|errno| refused(errno, "remove", path))?;
+        if inode(&now) != inode(&look(&dir.pin, path)?.1) {
+            return Err(gone(path).into());
+        }
+        if recursive {
+            walk(&dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
+            walk(&dir.pin, path, 0, &mut |found| found.remove())?;
+        }
+        match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
+                Err(Failure::new(FailureKind::DirectoryNotEmpty, format!("`{path}` is not empty")).into())
+            }
+            removed => removed.map_err(|errno| refused(errno, "remove", path).into()),
+        }
+    }
+}
+
+/// Something below a directory that is to be removed.
+struct Found<'a> {
+    dir: &'a OwnedFd,
+    name: &'a Name,
+    path: AbsPath,
+    is_dir: bool,
+}
+
+impl Found<'_> {
+    fn demand(&self) -> Demand {
+        match self.is_dir {
+            true => dir_demand(Action::FileDelete, &self.path),
+            false => file_demand(Action::FileDelete, &self.path),
+        }
+    }
+
+    fn remove(&self) -> Result<(), Failure> {
+        let flag = if self.is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+        match unlinkat(self.dir, self.name.as_os_str(), flag) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(refused(errno, "remove", &self.path)),
+        }
+    }
+}
+
+/// Visits everything below a directory, what is in a directory before the directory itself. Links are
+/// visited, not followed.
+fn walk(
+    dir: &OwnedFd,
+    path: &AbsPath,
+    depth: usize,
+    visit: &mut impl FnMut(&Found<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    if depth > DEPTH {
+        return Err(refused(Errno::ELOOP, "remove a tree as deep as", path));
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fault = |errno| refused(errno, "list", path);
+    let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd).map_err(fault)?;
+    for entry in list {
+        let entry = entry.map_err(fault)?;
+        let Ok(name) = Name::parse(entry.file_name().to_bytes()) else { continue };
+        let path = join(path, &name)?;
+        let below = match nix::fcntl::openat(dir, name.as_os_str(), flags | OFlag::O_PATH, Mode::empty()) {
+            Ok(below) => Some(below),
+            Err(Errno::ENOTDIR | Errno::ELOOP) => None,
+            Err(Errno::ENOENT) => continue,
+            Err(errno) => return Err(refused(errno, "open", &path)),
+        };
+        if let Some(below) = &below {
+            walk(below, &path, depth + 1, visit)?;
+        }
+        visit(&Found { dir, name: &name, path, is_dir: below.is_some() })?;
+    }
+    Ok(())
+}
+
+fn gone(path: &AbsPath) -> Failure {
+    Failure::new(FailureKind::Gone, format!("`{path}` is another object by now"))
+}

@@ -1,0 +1,71 @@
+//! What the broker does for a script, and what it asks policy first.
+
+pub(crate) mod fs;
+
+use crate::authz::{Demand, Granted};
+use crate::session::State;
+use rex_protocol::{Failure, Listed, Violation};
+
+/// How an operation is carried out.
+///
+/// The request is consumed by [`Self::target`], and [`Self::perform`] takes a [`Granted`] target, which only
+/// the authorizer makes: what was not asked cannot be done, and nothing but what was asked.
+pub(crate) trait Perform: Listed {
+    /// What the request is about, its handles looked up. Paths stay lexical: nothing that policy has
+    /// not allowed is looked at.
+    type Target;
+
+    /// Looks up the handles. Changes nothing.
+    fn target(self, state: &mut State) -> Result<Self::Target, Stop>;
+
+    /// What policy must say yes to first.
+    fn demands(target: &Self::Target) -> Demands;
+
+    /// Does it. What comes to light on the way, such as where a link leads, is demanded by
+    /// [`State::demand`] before it is used.
+    fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop>;
+}
+
+/// What policy must say yes to before an operation looks at anything.
+#[derive(Debug)]
+pub(crate) struct Demands {
+    alternatives: Vec<Vec<Demand>>,
+}
+
+impl Demands {
+    /// All of these.
+    pub(crate) fn all(demands: Vec<Demand>) -> Self {
+        Self { alternatives: vec![demands] }
+    }
+
+    /// All of at least one of these; a denial names what the first lacks.
+    pub(crate) fn any(alternatives: Vec<Vec<Demand>>) -> Self {
+        Self { alternatives }
+    }
+
+    /// The alternatives, the first of which a denial speaks of.
+    pub(crate) fn alternatives(&self) -> &[Vec<Demand>] {
+        &self.alternatives
+    }
+}
+
+/// Why an operation does not go on.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The request fails; the script is told.
+    Failure(Failure),
+    /// The worker is not ours any more; the run ends.
+    Violation(Violation),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failure(failure)
+    }
+}
+
+impl From<Violation> for Stop {
+    fn from(violation: Violation) -> Self {
+        Stop::Violation(violation)
+    }
+}

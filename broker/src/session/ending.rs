@@ -1,0 +1,104 @@
+//! How runs end: from what a worker says, does or suffers to what the client is told.
+
+use super::state::Account;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use rex_protocol::Violation;
+use rex_protocol::client::{EndClass, Ending};
+use rex_protocol::limits::{LimitName, Limits};
+use rex_protocol::text::Text;
+use rex_protocol::worker::{EXIT_OUT_OF_MEMORY, FaultClass, Finished, ScriptFault};
+
+/// A failed ending.
+pub(crate) fn failed(class: EndClass, message: impl Into<String>) -> Ending {
+    Ending::Failed { class, message: Text::cut(message) }
+}
+
+/// A limit was reached.
+pub(crate) fn limit(name: LimitName, limits: &Limits) -> Ending {
+    let most = match name {
+        LimitName::Time => format!(" of {} s", seconds(limits.time_ms)),
+        LimitName::Cpu => format!(" of {} s", seconds(limits.cpu_ms)),
+        LimitName::Memory => format!(" of {} bytes", limits.memory),
+        LimitName::Output => format!(" of {} bytes", limits.output),
+        LimitName::Log => format!(" of {} bytes", limits.log),
+        LimitName::Handles => format!(" of {} open objects", limits.handles),
+        LimitName::Operations => format!(" of {}", limits.operations),
+        LimitName::CallDepth | LimitName::DataSize | LimitName::Definitions => String::new(),
+    };
+    failed(EndClass::Limit(name), format!("Script terminated: the {name} limit{most} was reached"))
+}
+
+fn seconds(milliseconds: u64) -> String {
+    match milliseconds % 1000 {
+        0 => (milliseconds / 1000).to_string(),
+        rest => format!("{}.{rest:03}", milliseconds / 1000),
+    }
+}
+
+/// The worker broke the protocol.
+pub(crate) fn violation(violation: &Violation) -> Ending {
+    failed(EndClass::Violation, format!("the worker broke the protocol and was ended: it {violation}"))
+}
+
+/// The script ended by itself. What a worker claims of denials holds only if there were any.
+pub(crate) fn finished(finished: Finished, account: &Account) -> Ending {
+    let ScriptFault { class, message } = match finished {
+        Finished::Succeeded => return Ending::Succeeded,
+        Finished::Failed(fault) => fault,
+    };
+    let class = match class {
+        FaultClass::Compile => EndClass::Compile,
+        FaultClass::Arguments => EndClass::Arguments,
+        FaultClass::Denied if account.denied > 0 => EndClass::Denied,
+        FaultClass::AccessRefused if account.access_refused > 0 => EndClass::AccessRefused,
+        FaultClass::Script | FaultClass::Denied | FaultClass::AccessRefused => EndClass::Script,
+        FaultClass::Limit(name) => EndClass::Limit(name),
+    };
+    Ending::Failed { class, message }
+}
+
+/// The worker is dead without having said how its script ended.
+pub(crate) fn died(status: Option<WaitStatus>, limits: &Limits) -> Ending {
+    match status {
+        Some(WaitStatus::Exited(_, EXIT_OUT_OF_MEMORY)) => limit(LimitName::Memory, limits),
+        Some(WaitStatus::Signaled(_, Signal::SIGSYS, _)) => {
+            failed(EndClass::Violation, "the worker made a forbidden system call and was ended by the kernel")
+        }
+        Some(WaitStatus::Exited(_, code)) => {
+            failed(EndClass::WorkerDied, format!("the worker ended by itself with code {code}"))
+        }
+        Some(WaitStatus::Signaled(_, signal, _)) => {
+            failed(EndClass::WorkerDied, format!("the worker was ended by {}", signal.as_str()))
+        }
+        _ => failed(EndClass::WorkerDied, "the worker closed its conversation"),
+    }
+}
+
+/// Names that scripts may not use for metrics and alarms begin so, in any case.
+const RESERVED: &str = "rex";
+
+/// Whether a metric's name or an alarm's type is kept for Rex itself.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED))
+}
+
+/// The class of an ending in one word, for the broker's own log.
+pub(crate) fn class_name(class: EndClass) -> &'static str {
+    match class {
+        EndClass::Policy => "policy",
+        EndClass::Arguments => "arguments",
+        EndClass::Compile => "compile",
+        EndClass::Script => "script",
+        EndClass::Denied => "denied",
+        EndClass::AccessRefused => "access refused",
+        EndClass::ReservedMetric => "reserved metric",
+        EndClass::ReservedAlarm => "reserved alarm",
+        EndClass::Limit(_) => "limit",
+        EndClass::Terminated => "terminated",
+        EndClass::Cancelled => "cancelled",
+        EndClass::WorkerDied => "worker died",
+        EndClass::Violation => "violation",
+        EndClass::Internal => "internal",
+    }
+}

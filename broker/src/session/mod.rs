@@ -1,0 +1,17 @@
+//! One run, from its submission to its outcome, in a process of its own.
+//!
+//! A session talks to a client that it does not trust and to a worker that it trusts even less. It decides,
+//! performs and accounts for every operation, and holds every limit. It never looks into a script.
+
+mod affinity;
+mod connection;
+mod ending;
+mod run;
+mod start;
+mod state;
+mod usage;
+
+pub(crate) use connection::Connection;
+pub(crate) use run::end as end_worker;
+pub(crate) use start::{Caller, Origin, sealed_worker, serve};
+pub(crate) use state::State;

@@ -1,0 +1,90 @@
+//! What operations see of their session.
+
+use crate::authz::{Authorizer, Decision, Demand, Granted};
+use crate::handles::Handles;
+use crate::perform::fs::Dictionary;
+use crate::perform::{Demands, Stop};
+use rex_protocol::Failure;
+use rex_protocol::limits::Limits;
+use std::rc::Rc;
+
+/// The run's authority, its open objects and its account.
+pub(crate) struct State {
+    authorizer: Authorizer,
+    pub(crate) handles: Handles,
+    /// The redaction dictionary, once it was needed.
+    pub(crate) dictionary: Option<Rc<Dictionary>>,
+    pub(crate) limits: Limits,
+    account: Account,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// Operations asked for.
+    pub(crate) operations: u64,
+    /// Those that policy denied.
+    pub(crate) denied: u64,
+    /// Those that the kernel refused access to.
+    pub(crate) access_refused: u64,
+    /// The latest operation.
+    pub(crate) name: &'static str,
+    /// What it is about.
+    pub(crate) about: String,
+}
+
+impl State {
+    /// The state of a run that begins.
+    pub(crate) fn new(authorizer: Authorizer, limits: Limits) -> Self {
+        Self {
+            authorizer,
+            handles: Handles::new(limits.handles),
+            dictionary: None,
+            limits,
+            account: Account::default(),
+        }
+    }
+
+    /// What has happened so far.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// An operation begins.
+    pub(crate) fn begin(&mut self, name: &'static str) {
+        self.account.operations += 1;
+        self.account.name = name;
+    }
+
+    /// An operation has failed: how, is told by its type.
+    pub(crate) fn note(&mut self, failure: &Failure) {
+        if failure.is_denial() {
+            self.account.denied += 1;
+        } else if failure.errno() == Some(nix::errno::Errno::EACCES as i32) {
+            self.account.access_refused += 1;
+        }
+    }
+
+    /// Grants a target that policy allows in one of the ways in `demands`.
+    pub(crate) fn authorize<T>(&mut self, target: T, demands: &Demands) -> Result<Granted<T>, Stop> {
+        if let Some(first) = demands.alternatives().iter().flatten().next() {
+            self.account.about.clear();
+            first.resource.describe(&mut self.account.about);
+        }
+        let alternatives: Vec<&[Demand]> = demands.alternatives().iter().map(Vec::as_slice).collect();
+        Ok(self.authorizer.authorize_any(target, &alternatives)?)
+    }
+
+    /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
+    pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
+        self.authorizer.demand(demands)
+    }
+
+    /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.
+    pub(crate) fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
+        match self.authorizer.decide(demand) {
+            Decision::Denied(denial) if !denial.policies.is_empty() => self.demand(std::slice::from_ref(demand)),
+            _ => Ok(()),
+        }
+    }
+}

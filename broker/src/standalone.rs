@@ -1,0 +1,40 @@
+//! A session without a daemon: the caller's own rights, the same sealed worker, one run.
+
+use crate::authz::Principal;
+use crate::config::Config;
+use crate::session::{Caller, Connection, Origin, serve};
+use crate::sys::{process, socket};
+use crate::{principal, program};
+use std::process::ExitCode;
+
+/// Serves one run for the client at the other end of standard input, as the user this process runs as.
+pub fn session() -> ExitCode {
+    match serve_one() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve_one() -> Result<(), String> {
+    // If the client is killed, nobody waits for the run.
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
+        .map_err(|error| format!("cannot tie the session's life to its client's: {error}"))?;
+    let config = Config::default();
+    let program = program::open(&config).map_err(|error| error.to_string())?;
+    let client = process::inherited(0).map_err(|error| format!("standard input is no connection: {error}"))?;
+    let process = socket::peer(&client).ok().and_then(|peer| peer.process);
+    let caller = Caller { principal: own_principal(), pid: nix::unistd::getppid().as_raw(), process };
+    let connection = Connection::new(client).map_err(|error| format!("cannot use the connection: {error}"))?;
+    serve(&config, &program, connection, caller, &Origin::Standalone, None);
+    Ok(())
+}
+
+fn own_principal() -> Principal {
+    let groups = nix::unistd::getgroups().unwrap_or_default();
+    let own = std::iter::once(nix::unistd::getegid());
+    let ids: Vec<u32> = own.chain(groups).map(|group| group.as_raw()).collect();
+    principal::of(nix::unistd::geteuid().as_raw(), &ids)
+}

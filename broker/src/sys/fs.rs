@@ -1,0 +1,91 @@
+//! Opening objects of the file system without being led astray.
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use rex_protocol::path::{AbsPath, Name};
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+
+/// Whether symbolic links are followed. Magic links (`/proc/PID/exe` and the like) never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    Follow,
+    Refuse,
+}
+
+impl Links {
+    fn resolve(self) -> ResolveFlag {
+        match self {
+            Links::Follow => ResolveFlag::RESOLVE_NO_MAGICLINKS,
+            Links::Refuse => ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_SYMLINKS,
+        }
+    }
+}
+
+/// Pins what an absolute path names, without opening it for use (`O_PATH`): nothing blocks, nothing acts.
+/// With [`Links::Refuse`] a link anywhere on the way is `ELOOP`.
+pub(crate) fn pin(path: &AbsPath, links: Links) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(links.resolve());
+    retry_busy(|| openat2(AT_FDCWD, path.as_path(), how))
+}
+
+/// Pins an entry of a directory; a link is pinned itself.
+pub(crate) fn pin_entry(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_BENEATH);
+    retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how))
+}
+
+/// Pins what an entry of a directory leads to, following links.
+pub(crate) fn pin_target(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(Links::Follow.resolve());
+    retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how))
+}
+
+/// Makes a regular file that must not be there yet, and opens it.
+pub(crate) fn create_file(dir: impl AsFd, name: &Name, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    super::socket::retry(|| nix::fcntl::openat(dir.as_fd(), name.as_os_str(), flags, mode))
+}
+
+/// Opens exactly the pinned object for use. Never blocks: callers have looked at its type, and
+/// `O_NONBLOCK` keeps even files of kernel file systems from waiting.
+pub(crate) fn reopen(pinned: impl AsFd, flags: OFlag) -> nix::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", pinned.as_fd().as_raw_fd());
+    let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+    super::socket::retry(|| nix::fcntl::open(path.as_str(), flags, Mode::empty()))
+}
+
+/// The path of a pinned object, by which it can be reached without a link at this moment. `ESTALE`
+/// where there is none: it was removed, or lies outside the visible tree.
+pub(crate) fn real_path(pinned: impl AsFd) -> nix::Result<AbsPath> {
+    let link = format!("/proc/self/fd/{}", pinned.as_fd().as_raw_fd());
+    let text: OsString = nix::fcntl::readlink(link.as_str())?;
+    let path = AbsPath::parse(text.into_vec()).map_err(|_| Errno::ESTALE)?;
+    let again = pin(&path, Links::Refuse).map_err(|_| Errno::ESTALE)?;
+    if same(&fstat(&pinned)?, &fstat(&again)?) { Ok(path) } else { Err(Errno::ESTALE) }
+}
+
+/// Whether two results of `fstat` are of one object.
+pub(crate) fn same(one: &FileStat, other: &FileStat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// The type bits of an object.
+pub(crate) fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+/// `openat2` answers `EAGAIN` when the tree changed while it looked (openat2(2)).
+fn retry_busy<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    for _ in 0..64 {
+        match super::socket::retry(&mut call) {
+            Err(Errno::EAGAIN) => {}
+            result => return result,
+        }
+    }
+    Err(Errno::EAGAIN)
+}

@@ -1,0 +1,38 @@
+//! The kernel's own files about processes (proc(5)). Their names hold numbers that we put there, nothing else.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "names in /proc are made of process numbers, and nobody can plant links there"
+)]
+
+use nix::unistd::Pid;
+use std::io;
+use std::path::PathBuf;
+
+/// The text of `/proc/PID/NAME`.
+pub(crate) fn read(pid: Pid, name: &str) -> io::Result<String> {
+    std::fs::read_to_string(path(pid, name))
+}
+
+/// Where `/proc/PID/NAME` points.
+pub(crate) fn link(pid: Pid, name: &str) -> io::Result<PathBuf> {
+    std::fs::read_link(path(pid, name))
+}
+
+/// The names in `/proc/PID/NAME`.
+pub(crate) fn list(pid: Pid, name: &str) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path(pid, name))? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Writes to `/proc/self/NAME`.
+pub(crate) fn write_own(name: &str, text: &str) -> io::Result<()> {
+    std::fs::write(PathBuf::from("/proc/self").join(name), text)
+}
+
+fn path(pid: Pid, name: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}")).join(name)
+}

@@ -1,0 +1,180 @@
+//! Sockets: packets to a worker, a connection passed to a session, who a peer is.
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, getsockopt, recvmsg, sendmsg,
+    setsockopt, socketpair, sockopt,
+};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// A pair of connected `SOCK_SEQPACKET` sockets whose buffers take the largest packet.
+pub(crate) fn packet_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+    for socket in [&ours, &theirs] {
+        // The kernel doubles the value and caps it (socket(7)); two packets fit in what remains.
+        setsockopt(socket, sockopt::SndBuf, &(2 * rex_protocol::wire::PACKET))?;
+    }
+    // The worker blocks on its socket: it has nothing else to wait for.
+    set_blocking(&theirs)?;
+    Ok((ours, theirs))
+}
+
+/// Makes a descriptor's reads and writes wait.
+pub(crate) fn set_blocking(fd: impl AsFd) -> nix::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags & !OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// Makes a descriptor's reads and writes return at once.
+pub(crate) fn set_nonblocking(fd: impl AsFd) -> nix::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// Sends one packet without waiting: `EAGAIN` if the peer does not take what it was sent before.
+pub(crate) fn send_packet(socket: impl AsFd, packet: &[u8]) -> nix::Result<()> {
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    retry(|| nix::sys::socket::send(socket.as_fd().as_raw_fd(), packet, flags)).map(drop)
+}
+
+/// What came from a peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Packet {
+    /// This many bytes.
+    Bytes(usize),
+    /// The peer is gone.
+    End,
+    /// More than the buffer holds, or descriptors, of which none was taken.
+    Malformed,
+}
+
+/// Receives one packet without waiting. There is no room for descriptors, so the kernel discards
+/// what a peer attaches (unix(7)) and tells it by `MSG_CTRUNC`.
+pub(crate) fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> nix::Result<Packet> {
+    retry(|| {
+        let mut pieces = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut pieces, None, flags)?;
+        Ok(if message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC) {
+            Packet::Malformed
+        } else if message.bytes == 0 {
+            // An empty packet is no message of ours, and the end of the conversation reads the same.
+            Packet::End
+        } else {
+            Packet::Bytes(message.bytes)
+        })
+    })
+}
+
+/// Whether a packet waits to be received.
+pub(crate) fn has_packet(socket: impl AsFd) -> bool {
+    let mut byte = [0];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;
+    matches!(nix::sys::socket::recv(socket.as_fd().as_raw_fd(), &mut byte, flags), Ok(1..))
+}
+
+/// The next connection of a listening socket; `EAGAIN` if none waits.
+pub(crate) fn accept(listener: impl AsFd) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = retry(|| nix::sys::socket::accept4(listener.as_fd().as_raw_fd(), flags))?;
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+/// Passes a connection on to a ready session.
+pub(crate) fn send_descriptor(socket: impl AsFd, descriptor: impl AsFd) -> nix::Result<()> {
+    let descriptors = [descriptor.as_fd().as_raw_fd()];
+    let control = [ControlMessage::ScmRights(&descriptors)];
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    let pieces = [IoSlice::new(&[1])];
+    retry(|| sendmsg::<()>(socket.as_fd().as_raw_fd(), &pieces, &control, flags, None)).map(drop)
+}
+
+/// Waits for a connection that the broker passes on; nothing when the broker is gone.
+pub(crate) fn receive_descriptor(socket: impl AsFd) -> nix::Result<Option<OwnedFd>> {
+    retry(|| {
+        let mut byte = [0];
+        let mut pieces = [IoSliceMut::new(&mut byte)];
+        let mut control = nix::cmsg_space!(RawFd);
+        let message =
+            recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut pieces, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        if message.bytes == 0 {
+            return Ok(None);
+        }
+        for item in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(descriptors) = item
+                && let Some(&descriptor) = descriptors.first()
+            {
+                // SAFETY: the kernel has just made this descriptor for us; there was room for one.
+                return Ok(Some(unsafe { OwnedFd::from_raw_fd(descriptor) }));
+            }
+        }
+        Err(Errno::EPROTO)
+    })
+}
+
+/// Who stands at the other end of a connection, as the kernel recorded it when they connected (unix(7)).
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+    pub(crate) pid: i32,
+    /// Group and supplementary groups.
+    pub(crate) groups: Vec<u32>,
+    /// The process itself, where the kernel tells it (Linux 6.5): its number cannot be taken by another.
+    pub(crate) process: Option<OwnedFd>,
+}
+
+/// Asks the kernel who connected.
+pub(crate) fn peer(socket: &impl AsFd) -> nix::Result<Peer> {
+    let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
+    let mut groups = peer_groups(socket)?;
+    if !groups.contains(&credentials.gid()) {
+        groups.insert(0, credentials.gid());
+    }
+    Ok(Peer {
+        uid: credentials.uid(),
+        pid: credentials.pid(),
+        groups,
+        process: getsockopt(socket, sockopt::PeerPidfd).ok(),
+    })
+}
+
+fn peer_groups(socket: &impl AsFd) -> nix::Result<Vec<u32>> {
+    const MOST: usize = 65536; // NGROUPS_MAX, linux/limits.h
+    let mut groups = vec![0u32; 64];
+    loop {
+        let mut length = libc::socklen_t::try_from(groups.len() * size_of::<u32>()).map_err(|_| Errno::EOVERFLOW)?;
+        // SAFETY: the kernel writes at most `length` bytes into the buffer of that size.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &mut length,
+            )
+        };
+        match Errno::result(result) {
+            Ok(_) => {
+                groups.truncate(usize::try_from(length).unwrap_or(0) / size_of::<u32>());
+                return Ok(groups);
+            }
+            Err(Errno::ERANGE) if groups.len() < MOST => groups.resize(MOST, 0),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Repeats a call that a signal interrupted.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
