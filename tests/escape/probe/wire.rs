@@ -1,0 +1,177 @@
+//! Attacks on the conversation with the session.
+
+use super::{SOCKET, receive, send, send_bytes};
+use rex_protocol::fs::{ListDir, OpenDir, OpenFile, Read};
+use rex_protocol::handle::{Dir, File};
+use rex_protocol::path::{AbsPath, Name};
+use rex_protocol::text::Text;
+use rex_protocol::wire::{PACKET, decode, encode};
+use rex_protocol::worker::{Alarm, FaultClass, Finished, FromWorker, Level, Log, ScriptFault, ToWorker};
+use rex_protocol::{Handle, Operation, VERSION};
+
+/// Name and act. Each should end the run, except where the name says that it claims something.
+pub const ATTACKS: &[(&str, fn())] = &[
+    ("wire: noise", || drop(send_bytes(&[0xff; 64]))),
+    ("wire: an empty packet", || drop(send_bytes(&[]))),
+    ("wire: one byte", || drop(send_bytes(&[1]))),
+    ("wire: truncated", || {
+        let packet = request("fs.read", &[0; 16]);
+        send_bytes(&packet[..packet.len() - 3]);
+    }),
+    ("wire: trailing", || drop(send_bytes(&[request("fs.read", &[0; 16]).as_slice(), b"x"].concat()))),
+    ("wire: oversize", || drop(send_bytes(&vec![0; PACKET + 1]))),
+    ("wire: a length that lies", || drop(send_bytes(&[1, 0, 7, b'f', b's', 0xfd, 255, 255, 255, 255, 255, 255, 255, 15]))),
+    ("wire: unknown operation", || drop(send_bytes(&request("fs.format_disk", &[])))),
+    ("wire: a body that is no request", || drop(send_bytes(&request("fs.open_dir", &[9; 40])))),
+    ("wire: a path that is not canonical", || {
+        drop(send_bytes(&request("fs.open_dir", &with_path(b"/etc/../etc"))));
+    }),
+    ("wire: a relative path", || drop(send_bytes(&request("fs.open_dir", &with_path(b"etc"))))),
+    ("wire: a path with a NUL", || drop(send_bytes(&request("fs.open_dir", &with_path(b"/etc\0/x"))))),
+    ("wire: a path that is too long", || {
+        drop(send_bytes(&request("fs.open_dir", &with_path("/aaaaaaa".repeat(1000).as_bytes()))));
+    }),
+    ("wire: a forged handle", || {
+        drop(send_bytes(&operation(&Read { file: Handle::<File>::from_id(7), offset: 0, length: 9 })));
+    }),
+    ("wire: a handle of another kind", || {
+        let dir = open_root();
+        send_bytes(&operation(&Read { file: Handle::<File>::from_id(dir), offset: 0, length: 9 }));
+    }),
+    ("wire: a stale handle", || {
+        let dir = open_root();
+        let list = ListDir { dir: Handle::<Dir>::from_id(dir), listing: None };
+        send_bytes(&encode(&FromWorker::Request { closed: vec![dir], name: ListDir::NAME, body: &body(&list) }).unwrap());
+    }),
+    ("wire: closes what is not open", || {
+        send_bytes(&encode(&FromWorker::Request { closed: vec![99], name: "fs.read", body: &[] }).unwrap());
+    }),
+    ("wire: does not wait for an answer", || {
+        let packet = operation(&open_dir());
+        for _ in 0..3 {
+            send_bytes(&packet);
+        }
+    }),
+    ("wire: says hello again", || send(&FromWorker::Hello { version: VERSION })),
+    ("wire: an overlong log message", || {
+        let mut packet = encode(&FromWorker::Log(log("x"))).unwrap();
+        packet.splice(2..4, [0xfb, 0, 16].into_iter().chain([b'x'; 4096]));
+        send_bytes(&packet);
+    }),
+    ("wire: sends its socket", send_descriptor),
+    ("wire: closes its socket", || {
+        // SAFETY: nothing uses it any more.
+        drop(unsafe { libc::close(SOCKET) });
+    }),
+    ("wire: floods the log", || {
+        let message = log(&"x".repeat(1000));
+        while send_bytes(&encode(&FromWorker::Log(message.clone())).unwrap()) > 0 {}
+    }),
+    ("wire: floods alarms", || {
+        let alarm = FromWorker::Alarm(Alarm { kind: Text::cut("a"), details: Some(Text::cut("y".repeat(60_000))) });
+        let packet = encode(&alarm).unwrap();
+        while send_bytes(&packet) > 0 {}
+    }),
+    ("wire: floods output", || {
+        let packet = encode(&FromWorker::Output(&[b'z'; 100_000])).unwrap();
+        while send_bytes(&packet) > 0 {}
+    }),
+    ("wire: never reads its answers", || {
+        let packet = operation(&open_dir());
+        for _ in 0..100_000 {
+            if send_bytes(&packet) < 0 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(200));
+        }
+    }),
+    ("wire: silence", || {}),
+    ("wire: keeps everything open", || loop {
+        let _ = open_root();
+    }),
+    ("wire: claims a denial", || {
+        let fault = ScriptFault { class: FaultClass::Denied, message: Text::cut("Permission denied: made up") };
+        send(&FromWorker::Finished(Finished::Failed(fault)));
+    }),
+    ("wire: speaks after its end", || {
+        send(&FromWorker::Output(b"done"));
+        send(&FromWorker::Finished(Finished::Succeeded));
+        send(&FromWorker::Output(b"and more"));
+        send_bytes(&operation(&open_dir()));
+    }),
+];
+
+fn request(name: &str, body: &[u8]) -> Vec<u8> {
+    encode(&FromWorker::Request { closed: Vec::new(), name, body }).unwrap()
+}
+
+fn operation<O: Operation>(operation: &O) -> Vec<u8> {
+    request(O::NAME, &body(operation))
+}
+
+fn body<O: Operation>(operation: &O) -> Vec<u8> {
+    encode(operation).unwrap()
+}
+
+fn open_dir() -> OpenDir {
+    OpenDir { path: AbsPath::root(), follow: false, create: None }
+}
+
+/// An `OpenDir` whose path never went through `AbsPath`.
+fn with_path(path: &[u8]) -> Vec<u8> {
+    let mut bytes = encode(&serde_bytes::Bytes::new(path)).unwrap();
+    bytes.extend_from_slice(&[0, 0]);
+    bytes
+}
+
+/// Opens `/`, which the policy of these tests allows.
+fn open_root() -> u64 {
+    send_bytes(&operation(&open_dir()));
+    match receive().and_then(|packet| decode::<ToWorker>(&packet).ok()) {
+        Some(ToWorker::Reply(Ok(reply))) => {
+            decode::<rex_protocol::fs::OpenedDir>(&reply).map(|opened| opened.dir.id()).unwrap_or(0)
+        }
+        Some(ToWorker::Reply(Err(failure))) => {
+            let fault = ScriptFault { class: FaultClass::Script, message: Text::cut(failure.to_string()) };
+            let limit = rex_protocol::failure::FailureKind::Limit(rex_protocol::limits::LimitName::Handles);
+            let class = if failure.kind == limit { FaultClass::Limit(rex_protocol::limits::LimitName::Handles) } else { fault.class };
+            send(&FromWorker::Finished(Finished::Failed(ScriptFault { class, ..fault })));
+            loop {
+                std::thread::sleep(std::time::Duration::from_secs(1));
+            }
+        }
+        _ => 0,
+    }
+}
+
+fn log(message: &str) -> Log {
+    Log { level: Level::Info, message: Text::cut(message), line: 1, function: None }
+}
+
+/// Attaches its own socket to a packet, which a session must neither take nor keep.
+fn send_descriptor() {
+    let packet = operation(&OpenFile {
+        dir: Handle::from_id(1),
+        name: Name::parse("x").unwrap(),
+        read: true,
+        write: false,
+        create: None,
+        follow: false,
+    });
+    let mut piece = libc::iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
+    let mut control = [0u64; 4];
+    // SAFETY: a `msghdr` of zeroes is valid; the buffers outlive the call.
+    unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(4) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+        libc::CMSG_DATA(header).cast::<i32>().write(SOCKET);
+        libc::sendmsg(SOCKET, &raw const message, libc::MSG_NOSIGNAL);
+    }
+}

@@ -1,0 +1,135 @@
+//! A broker of a test's own: its socket, policies and configuration in a folder that goes with it.
+
+use crate::{Ran, programs, run};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How a test's broker is set up.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store's one policy file.
+    pub policy: String,
+    /// More lines for its configuration.
+    pub config: String,
+    /// The worker's program, if not the real one.
+    pub worker: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { policy: "permit(principal, action, resource);".into(), config: String::new(), worker: None }
+    }
+}
+
+/// A running broker. It is ended with this value.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Daemon {
+    /// Starts a broker and waits until it listens.
+    pub fn start(settings: &Settings) -> Self {
+        let folder = tempfile::Builder::new().prefix("rex-test-").tempdir().expect("a temporary folder");
+        let path = folder.path();
+        let policies = path.join("policies.d");
+        std::fs::create_dir(&policies).expect("a folder for policies");
+        std::fs::write(policies.join("test.cedar"), &settings.policy).expect("a policy file");
+        let worker = settings.worker.as_ref().map_or(String::new(), |path| format!("worker = {path:?}\n"));
+        std::fs::write(path.join("broker.toml"), format!("{worker}{}", settings.config)).expect("a configuration");
+        let child = Command::new(programs().join("rex-broker"))
+            .arg("--config")
+            .arg(path.join("broker.toml"))
+            .arg("--socket")
+            .arg(path.join("broker.sock"))
+            .arg("--policies")
+            .arg(&policies)
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(path.join("log")).expect("a log file"))
+            .spawn()
+            .expect("rex-broker starts");
+        let daemon = Self { child, folder };
+        let end = Instant::now() + Duration::from_secs(20);
+        while !daemon.socket().exists() {
+            assert!(Instant::now() < end, "the broker does not listen:\n{}", daemon.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        daemon
+    }
+
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("broker.sock")
+    }
+
+    /// A folder for a test's files; it is removed with the broker.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Runs a script with more options for `rex-exec`, and gives the JSON result.
+    pub fn run_with(&self, script: &str, options: &[&str]) -> Ran {
+        let file = tempfile::Builder::new().suffix(".rhai").tempfile_in(self.folder()).expect("a script file");
+        std::fs::write(file.path(), script).expect("a script");
+        let (socket, script) = (self.socket(), file.path().to_owned());
+        let mut arguments = vec!["--socket", text(&socket), "--script-file", text(&script), "--output-format", "json"];
+        arguments.extend(options);
+        run(&arguments, self.folder())
+    }
+
+    /// Runs a script.
+    pub fn run(&self, script: &str) -> Ran {
+        self.run_with(script, &[])
+    }
+
+    /// The processes below the broker, their parents before them.
+    pub fn descendants(&self) -> Vec<u32> {
+        let mut found = vec![self.pid()];
+        let mut at = 0;
+        while let Some(&pid) = found.get(at) {
+            found.extend(children(pid));
+            at += 1;
+        }
+        found.split_off(1)
+    }
+
+    /// Waits until `condition` holds, for at most ten seconds.
+    pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(10);
+        while !condition(self) {
+            assert!(Instant::now() < end, "{what}:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX));
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// The children of a process.
+pub fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of these tests is UTF-8")
+}
