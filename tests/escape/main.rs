@@ -5,6 +5,7 @@ mod client;
 mod jail;
 #[path = "probe/native.rs"]
 mod native;
+mod paths;
 mod resources;
 mod sudden_death;
 mod worker;

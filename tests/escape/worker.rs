@@ -25,7 +25,8 @@ const ENDINGS: &[(&str, &str)] = &[
     ("wire: does not wait for an answer", "did not wait for an answer"),
     ("wire: says hello again", "said hello twice"),
     ("wire: an overlong log message", "broke the protocol"),
-    ("wire: sends its socket", "carries descriptors"),
+    // Its filter has no call that could carry one; what the session does with one, a test beside its code tells.
+    ("wire: sends its socket", "forbidden system call"),
     ("wire: closes its socket", "closed its conversation"),
     ("wire: floods the log", "the log limit"),
     ("wire: floods alarms", "the log limit"),

@@ -56,6 +56,8 @@ fn usable_abi() -> Result<ABI, String> {
         4 => Ok(ABI::V4),
         5 => Ok(ABI::V5),
         6 => Ok(ABI::V6),
-        _ => Ok(ABI::V7),
+        7 => Ok(ABI::V7),
+        8 => Ok(ABI::V8),
+        _ => Ok(ABI::V9),
     }
 }

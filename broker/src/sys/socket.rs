@@ -178,3 +178,52 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_from_a_worker_are_refused_and_not_kept() {
+        let (ours, theirs) = packet_pair().unwrap();
+        send_descriptor(&theirs, &theirs).unwrap();
+        assert_eq!(receive_packet(&ours, &mut [0; 64]), Ok(Packet::Malformed));
+        // The pair holds two; a kept one would be a third reference that keeps `theirs` open.
+        drop(theirs);
+        assert_eq!(receive_packet(&ours, &mut [0; 64]), Ok(Packet::End));
+    }
+
+    #[test]
+    fn packets_keep_their_bounds() {
+        let (ours, theirs) = packet_pair().unwrap();
+        assert_eq!(receive_packet(&ours, &mut [0; 8]), Err(Errno::EAGAIN));
+        assert!(!has_packet(&ours));
+        send_packet(&theirs, b"one").unwrap();
+        send_packet(&theirs, b"number two").unwrap();
+        assert!(has_packet(&ours));
+        assert_eq!(receive_packet(&ours, &mut [0; 8]), Ok(Packet::Bytes(3)));
+        assert_eq!(receive_packet(&ours, &mut [0; 8]), Ok(Packet::Malformed), "longer than the buffer");
+    }
+
+    #[test]
+    fn the_largest_packet_can_be_sent_at_once() {
+        let (ours, theirs) = packet_pair().unwrap();
+        let packet = vec![7; rex_protocol::wire::PACKET];
+        send_packet(&ours, &packet).unwrap();
+        let mut buffer = vec![0; rex_protocol::wire::PACKET];
+        assert_eq!(receive_packet(&theirs, &mut buffer), Ok(Packet::Bytes(packet.len())));
+    }
+
+    #[test]
+    fn a_connection_can_be_passed_on() {
+        let (ours, theirs) = packet_pair().unwrap();
+        let (passed, other) = packet_pair().unwrap();
+        send_descriptor(&ours, &passed).unwrap();
+        drop(passed);
+        let received = receive_descriptor(&theirs).unwrap().unwrap();
+        send_packet(&received, b"x").unwrap();
+        assert_eq!(receive_packet(&other, &mut [0; 8]), Ok(Packet::Bytes(1)));
+        drop(ours);
+        assert!(receive_descriptor(&theirs).unwrap().is_none());
+    }
+}
