@@ -97,13 +97,7 @@ impl Daemon {
 
     /// The processes below the broker, their parents before them.
     pub fn descendants(&self) -> Vec<u32> {
-        let mut found = vec![self.pid()];
-        let mut at = 0;
-        while let Some(&pid) = found.get(at) {
-            found.extend(children(pid));
-            at += 1;
-        }
-        found.split_off(1)
+        descendants(self.pid())
     }
 
     /// Waits until `condition` holds, for at most ten seconds.
@@ -124,10 +118,16 @@ impl Drop for Daemon {
     }
 }
 
-/// The children of a process.
-pub fn children(pid: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
+/// The processes below a process, their parents before them.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut at = 0;
+    while let Some(&pid) = found.get(at) {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|number| number.parse::<u32>().ok()));
+        at += 1;
+    }
+    found.split_off(1)
 }
 
 fn text(path: &Path) -> &str {

@@ -4,7 +4,7 @@
 mod daemon;
 mod ran;
 
-pub use daemon::{Daemon, Settings};
+pub use daemon::{Daemon, Settings, descendants};
 pub use ran::{Ran, run};
 
 use std::path::PathBuf;
