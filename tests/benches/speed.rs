@@ -105,9 +105,8 @@ impl Bench {
 
     fn other(&self, script: &str, policy: &str) -> Option<Row> {
         let line = std::env::var("REX_BENCH_RUNNER").ok()?;
-        let line = line
-            .replace("{script}", self.path(script).to_str()?)
-            .replace("{policy}", self.path(policy).to_str()?);
+        let line =
+            line.replace("{script}", self.path(script).to_str()?).replace("{policy}", self.path(policy).to_str()?);
         let mut words = line.split_whitespace();
         let mut command = Command::new(words.next()?);
         command.args(words);

@@ -43,18 +43,27 @@ fn a_store_that_cannot_be_trusted_is_refused_in_one_line() {
     let cases: Vec<(&str, Prepare<'_>)> = vec![
         ("does not parse", Box::new(|folder| policy(folder, "permit("))),
         ("does not validate", Box::new(|folder| policy(folder, "permit(principal is Robot, action, resource);"))),
-        ("is writable by others", Box::new(|folder| {
-            policy(folder, "");
-            mode(&folder.join("policies.d/a.cedar"), 0o666);
-        })),
+        (
+            "is writable by others",
+            Box::new(|folder| {
+                policy(folder, "");
+                mode(&folder.join("policies.d/a.cedar"), 0o666);
+            }),
+        ),
         ("lies in a folder that others may write to", Box::new(|folder| mode(&folder.join("policies.d"), 0o777))),
-        ("is a link", Box::new(|folder| {
-            std::fs::write(folder.join("elsewhere"), "").expect("a file");
-            std::os::unix::fs::symlink("../elsewhere", folder.join("policies.d/a.cedar")).expect("a link");
-        })),
-        ("is a directory", Box::new(|folder| {
-            std::fs::create_dir(folder.join("policies.d/a.cedar")).expect("a folder");
-        })),
+        (
+            "is a link",
+            Box::new(|folder| {
+                std::fs::write(folder.join("elsewhere"), "").expect("a file");
+                std::os::unix::fs::symlink("../elsewhere", folder.join("policies.d/a.cedar")).expect("a link");
+            }),
+        ),
+        (
+            "is a directory",
+            Box::new(|folder| {
+                std::fs::create_dir(folder.join("policies.d/a.cedar")).expect("a folder");
+            }),
+        ),
         ("is not there", Box::new(|folder| std::fs::remove_dir(folder.join("policies.d")).expect("a folder"))),
     ];
     for (what, prepare) in cases {
@@ -66,7 +75,12 @@ fn a_store_that_cannot_be_trusted_is_refused_in_one_line() {
 
 #[test]
 fn a_configuration_that_cannot_be_used_is_refused_in_one_line() {
-    for (text, names) in [("sokcet = 1", "sokcet"), ("[limits]\nhandles = 0", "handles"), ("log_level = \"loud\"", "loud"), ("= =", "line 1")] {
+    for (text, names) in [
+        ("sokcet = 1", "sokcet"),
+        ("[limits]\nhandles = 0", "handles"),
+        ("log_level = \"loud\"", "loud"),
+        ("= =", "line 1"),
+    ] {
         let said = refused(&["--config", "broker.toml"], |folder| {
             std::fs::write(folder.join("broker.toml"), text).expect("a file");
         });
@@ -89,7 +103,9 @@ fn a_socket_that_is_held_is_left_alone_and_a_stale_one_replaced() {
     assert!(said.contains("no socket"), "{said}");
     let pid = daemon.pid();
     signal(pid, Signal::SIGKILL);
-    daemon.until("it is gone", |_| std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z ")));
+    daemon.until("it is gone", |_| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+    });
     assert!(socket.exists(), "a broker that is killed leaves its socket");
     let again = Command::new(programs().join("rex-broker"))
         .arg("--socket")
@@ -167,9 +183,17 @@ fn a_policy_that_comes_with_a_run_narrows_and_never_widens() {
         std::fs::write(folder.path().join(name), name).expect("a file");
     }
     let root = folder.path().display();
-    let permit = |names: &str| format!("permit(principal, action, resource) when {{ resource.path like \"{root}*\" && !(resource.path like \"*/{names}\") }};");
+    let permit = |names: &str| {
+        format!(
+            "permit(principal, action, resource) when {{ resource.path like \"{root}*\" && !(resource.path like \"*/{names}\") }};"
+        )
+    };
     // The store allows all but `a`, the run's own policy all but `b`.
-    let daemon = Daemon::start(&Settings { policy: permit("a").replace("resource)", "resource is file_system::File)") + &format!("permit(principal, action, resource is file_system::Dir in file_system::Dir::\"{root}\");"), ..Settings::default() });
+    let daemon = Daemon::start(&Settings {
+        policy: permit("a").replace("resource)", "resource is file_system::File)")
+            + &format!("permit(principal, action, resource is file_system::Dir in file_system::Dir::\"{root}\");"),
+        ..Settings::default()
+    });
     let own = daemon.folder().join("own.cedar");
     std::fs::write(&own, permit("b")).expect("a policy");
     let cat = |name: &str, options: &[&str]| daemon.run_with(&format!("cat(\"{root}/{name}\")"), options).code;
@@ -234,7 +258,9 @@ fn a_plain_user_runs_standalone_behind_the_same_walls() {
     std::fs::write(folder.join("s.rhai"), "cat(\"/usr/lib/os-release\").len() > 0").expect("a script");
     std::fs::write(folder.join("d.rhai"), "cat(\"/etc/shadow\")").expect("a script");
     let arguments = |script| ["--standalone", "--policy-file", "p.cedar", "-o", "json", script];
-    let run = |script| if is_root() { as_nobody(folder, &arguments(script)) } else { rex_tests::run(&arguments(script), folder) };
+    let run = |script| {
+        if is_root() { as_nobody(folder, &arguments(script)) } else { rex_tests::run(&arguments(script), folder) }
+    };
     let ran = run("s.rhai");
     assert_eq!((ran.code, ran.output()), (0, "true"), "{ran:?}");
     // Policy allows it, the caller's own rights do not.

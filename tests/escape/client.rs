@@ -125,7 +125,9 @@ fn a_client_that_floods_or_goes_on_wrongly_loses_its_run() {
 fn a_client_that_does_not_read_makes_only_itself_wait() {
     let daemon = Daemon::start(&Settings { config: "[limits]\ntime_seconds = 3\n".into(), ..Settings::default() });
     let mut silent = connect(&daemon);
-    silent.write_all(&submitted(r#"let s = ""; s.pad(2000, "x"); for i in 0..1000000 { info(s); }"#)).expect("it reads");
+    silent
+        .write_all(&submitted(r#"let s = ""; s.pad(2000, "x"); for i in 0..1000000 { info(s); }"#))
+        .expect("it reads");
     for _ in 0..5 {
         assert_eq!(daemon.run("1").output(), "1");
     }

@@ -7,7 +7,8 @@ use rex_tests::{Daemon, Settings, programs};
 fn every_attack_by_system_call_ends_the_worker() {
     let daemon = with_probe("");
     let mut survived = Vec::new();
-    let (controls, attacks): (Vec<_>, Vec<_>) = native::ATTACKS.iter().partition(|(name, _)| name.starts_with("control"));
+    let (controls, attacks): (Vec<_>, Vec<_>) =
+        native::ATTACKS.iter().partition(|(name, _)| name.starts_with("control"));
     assert!(attacks.len() >= 40, "{} attacks are not enough", attacks.len());
     for (name, _) in controls {
         let ran = daemon.run(name);

@@ -95,7 +95,8 @@ fn a_write_never_lands_elsewhere() {
         try { mkdir([mkdir::p], \"ROOT/open/a/b\"); done += 1; } catch {}\n\
         try { rm([rm::r], \"ROOT/open/a\"); done += 1; } catch {}\n}\ndone > 0";
     assert_eq!(race.run_while_swapping("open", "link", script), "true");
-    let left: Vec<_> = std::fs::read_dir(race.path("secret")).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(race.path("secret")).expect("a folder").flatten().map(|e| e.file_name()).collect();
     assert_eq!(left, ["data"]);
     assert_eq!(std::fs::read_to_string(race.path("secret/data")).expect("a file"), "SECRET");
 }

@@ -67,7 +67,8 @@ fn deep_recursion_hits_the_call_depth() {
 
 #[test]
 fn deep_nesting_does_not_overflow_the_parser() {
-    for (open, close) in [("(", ")"), ("[", "]"), ("#{a:", "}"), ("-", ""), ("!", ""), ("if true {", "}"), ("|x|", "")] {
+    for (open, close) in [("(", ")"), ("[", "]"), ("#{a:", "}"), ("-", ""), ("!", ""), ("if true {", "}"), ("|x|", "")]
+    {
         let script = format!("let x = {}1{};", open.repeat(20_000), close.repeat(20_000));
         let ran = daemon().run(&script);
         assert_eq!(ran.code, 3, "{open}: {ran:?}");

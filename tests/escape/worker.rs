@@ -27,7 +27,7 @@ const ENDINGS: &[(&str, &str)] = &[
     ("wire: an overlong log message", "broke the protocol"),
     // Its filter has no call that could carry one; what the session does with one, a test beside its code tells.
     ("wire: sends its socket", "forbidden system call"),
-    ("wire: closes its socket", "closed its conversation"),
+    ("wire: closes its socket", "forbidden system call"),
     ("wire: floods the log", "the log limit"),
     ("wire: floods alarms", "the log limit"),
     ("wire: floods output", "the output limit"),

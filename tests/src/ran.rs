@@ -30,7 +30,8 @@ pub fn run<A: AsRef<OsStr>>(arguments: &[A], folder: &Path) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("rex-exec starts");
-    let code = std::os::unix::process::ExitStatusExt::signal(&done.status).map_or_else(|| done.status.code(), |n| Some(-n));
+    let code =
+        std::os::unix::process::ExitStatusExt::signal(&done.status).map_or_else(|| done.status.code(), |n| Some(-n));
     Ran {
         code: code.expect("an exit code or a signal"),
         result: serde_json::from_slice(&done.stdout).unwrap_or_default(),

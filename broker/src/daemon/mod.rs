@@ -69,6 +69,8 @@ impl Daemon {
         let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
         let store = store::load(&config.policies).map_err(|error| DaemonError(error.to_string()))?;
         let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        // A host on which no worker can be sealed is found out now, not by the first caller.
+        prove_walls(&program, &config)?;
         let listener = Listener::open(&config.socket).map_err(|error| DaemonError(error.to_string()))?;
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -82,8 +84,6 @@ impl Daemon {
         let origin = Origin::Daemon(Rc::new(store));
         let mut daemon =
             Self { config, program, origin, listener: Some(listener), signals, pool, sessions: Vec::new(), quota };
-        // A host on which no worker can be sealed is found out now, not by the first caller.
-        daemon.prove_walls()?;
         daemon.fill_pool();
         Ok(daemon)
     }
@@ -93,16 +93,6 @@ impl Daemon {
             Origin::Daemon(store) => store.len(),
             Origin::Standalone => 0,
         }
-    }
-
-    fn prove_walls(&self) -> Result<(), DaemonError> {
-        let worker = crate::session::sealed_worker(&self.program, &self.config.limits)
-            .map_err(|error| DaemonError(format!("cannot seal a worker on this host: {error}")))?;
-        if !worker.walls.namespaces {
-            tracing::warn!("workers get no namespaces of their own here: the host refuses them");
-        }
-        crate::session::end_worker(&worker);
-        Ok(())
     }
 
     fn serve(&mut self) -> Result<(), DaemonError> {
@@ -288,6 +278,17 @@ impl Daemon {
             Err(error) => tracing::error!("cannot use a connection: {error}"),
         }
     }
+}
+
+/// Seals a worker once, for the proof.
+fn prove_walls(program: &Program, config: &Config) -> Result<(), DaemonError> {
+    let worker = crate::session::sealed_worker(program, &config.limits)
+        .map_err(|error| DaemonError(format!("cannot seal a worker on this host: {error}")))?;
+    if !worker.walls.namespaces {
+        tracing::warn!("workers get no namespaces of their own here: the host refuses them");
+    }
+    crate::session::end_worker(&worker);
+    Ok(())
 }
 
 /// What the loop woke up for.

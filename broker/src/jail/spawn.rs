@@ -146,8 +146,8 @@ impl Jail {
             let none: Option<&str> = None;
             mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("make mounts private"))?;
         }
-        self.limit()?;
         let (program, reporter) = arrange_descriptors(program, theirs, reporter)?;
+        self.limit()?;
         setsid().map_err(step("leave the terminal"))?;
         chdir("/").map_err(step("change to `/`"))?;
         umask(Mode::from_bits_truncate(0o077));

@@ -11,7 +11,7 @@ use rex_protocol::wire::{decode, encode};
 use rex_protocol::worker::{Finished, FromWorker, ToWorker};
 
 /// The socket of a worker.
-pub const SOCKET: i32 = 3;
+pub(crate) const SOCKET: i32 = 3;
 
 fn main() {
     // A probe that is not sealed must never be given a script; one attack needs that.
@@ -41,20 +41,20 @@ fn main() {
 }
 
 /// Sends one honest packet.
-pub fn send(message: &FromWorker<'_>) {
+pub(crate) fn send(message: &FromWorker<'_>) {
     if let Ok(packet) = encode(message) {
         send_bytes(&packet);
     }
 }
 
 /// Sends one packet of any content.
-pub fn send_bytes(packet: &[u8]) -> isize {
+pub(crate) fn send_bytes(packet: &[u8]) -> isize {
     // SAFETY: the buffer is valid for its length.
     unsafe { libc::send(SOCKET, packet.as_ptr().cast(), packet.len(), libc::MSG_NOSIGNAL) }
 }
 
 /// Receives one packet.
-pub fn receive() -> Option<Vec<u8>> {
+pub(crate) fn receive() -> Option<Vec<u8>> {
     let mut packet = vec![0u8; rex_protocol::wire::PACKET];
     // SAFETY: the buffer is valid for its length.
     let length = unsafe { libc::recv(SOCKET, packet.as_mut_ptr().cast(), packet.len(), 0) };

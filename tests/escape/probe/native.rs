@@ -3,7 +3,7 @@
 use libc::{c_long, syscall};
 
 /// Name and act. A result of -1 carries `errno`.
-pub const ATTACKS: &[(&str, fn() -> c_long)] = &[
+pub(crate) const ATTACKS: &[(&str, fn() -> c_long)] = &[
     // Controls: what a worker may do, so that a filter that kills everything is not taken for a good one.
     ("control: nothing", || 0),
     ("control: memory", control_memory),
@@ -41,7 +41,9 @@ pub const ATTACKS: &[(&str, fn() -> c_long)] = &[
     ("vfork", || call0(libc::SYS_vfork)),
     ("clone", || call5(libc::SYS_clone, libc::SIGCHLD.into(), 0, 0, 0, 0)),
     ("clone3", || call2(libc::SYS_clone3, (&raw const CLONE_ARGS) as c_long, 64)),
-    ("a thread", || call5(libc::SYS_clone, (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND).into(), 0, 0, 0, 0)),
+    ("a thread", || {
+        call5(libc::SYS_clone, (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND).into(), 0, 0, 0, 0)
+    }),
     ("signal its parent", || call2(libc::SYS_kill, 1, 9)),
     ("signal everybody", || call2(libc::SYS_kill, -1, 9)),
     ("signal a thread", || call3(libc::SYS_tgkill, 1, 1, 9)),
@@ -72,7 +74,9 @@ pub const ATTACKS: &[(&str, fn() -> c_long)] = &[
     ("bind", || call3(libc::SYS_bind, 3, (&raw const ABSTRACT) as c_long, 16)),
     ("listen", || call2(libc::SYS_listen, 3, 1)),
     ("accept", || call4(libc::SYS_accept4, 3, 0, 0, 0)),
-    ("change the socket", || call5(libc::SYS_setsockopt, 3, libc::SOL_SOCKET.into(), libc::SO_PASSCRED.into(), buffer(), 4)),
+    ("change the socket", || {
+        call5(libc::SYS_setsockopt, 3, libc::SOL_SOCKET.into(), libc::SO_PASSCRED.into(), buffer(), 4)
+    }),
     // Kernel interfaces.
     ("io_uring: set up", || call2(libc::SYS_io_uring_setup, 1, buffer())),
     ("io_uring: enter", || call6(libc::SYS_io_uring_enter, 3, 1, 1, 0, 0, 0)),
@@ -142,7 +146,7 @@ const AT_FDCWD: c_long = libc::AT_FDCWD as c_long;
 static OPEN_HOW: [u64; 3] = [0; 3];
 static CLONE_ARGS: [u64; 8] = [0, 0, 0, 0, 17, 0, 0, 0];
 static UNLIMITED: [u64; 2] = [u64::MAX; 2];
-static ABSTRACT: [u8; 16] = *b"\x01\x00\x00rex-probe-sock";
+static ABSTRACT: [u8; 16] = *b"\x01\x00\x00rex-probe-soc";
 static mut BUFFER: [u8; 4096] = [0; 4096];
 
 fn path(path: &'static std::ffi::CStr) -> c_long {
@@ -175,7 +179,9 @@ fn control_memory() -> c_long {
 fn i386_getpid() -> c_long {
     let result: c_long;
     // SAFETY: the i386 gate takes the number in eax and gives the result there; it reads no memory for this call.
-    unsafe { std::arch::asm!("int 0x80", inlateout("rax") 20 as c_long => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _) };
+    unsafe {
+        std::arch::asm!("int 0x80", inlateout("rax") 20 as c_long => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _)
+    };
     result
 }
 

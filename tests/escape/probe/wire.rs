@@ -10,29 +10,31 @@ use rex_protocol::worker::{Alarm, FaultClass, Finished, FromWorker, Level, Log, 
 use rex_protocol::{Handle, Operation, VERSION};
 
 /// Name and act. Each should end the run, except where the name says that it claims something.
-pub const ATTACKS: &[(&str, fn())] = &[
-    ("wire: noise", || drop(send_bytes(&[0xff; 64]))),
-    ("wire: an empty packet", || drop(send_bytes(&[]))),
-    ("wire: one byte", || drop(send_bytes(&[1]))),
+pub(crate) const ATTACKS: &[(&str, fn())] = &[
+    ("wire: noise", || _ = send_bytes(&[0xff; 64])),
+    ("wire: an empty packet", || _ = send_bytes(&[])),
+    ("wire: one byte", || _ = send_bytes(&[1])),
     ("wire: truncated", || {
         let packet = request("fs.read", &[0; 16]);
         send_bytes(&packet[..packet.len() - 3]);
     }),
-    ("wire: trailing", || drop(send_bytes(&[request("fs.read", &[0; 16]).as_slice(), b"x"].concat()))),
-    ("wire: oversize", || drop(send_bytes(&vec![0; PACKET + 1]))),
-    ("wire: a length that lies", || drop(send_bytes(&[1, 0, 7, b'f', b's', 0xfd, 255, 255, 255, 255, 255, 255, 255, 15]))),
-    ("wire: unknown operation", || drop(send_bytes(&request("fs.format_disk", &[])))),
-    ("wire: a body that is no request", || drop(send_bytes(&request("fs.open_dir", &[9; 40])))),
-    ("wire: a path that is not canonical", || {
-        drop(send_bytes(&request("fs.open_dir", &with_path(b"/etc/../etc"))));
+    ("wire: trailing", || _ = send_bytes(&[request("fs.read", &[0; 16]).as_slice(), b"x"].concat())),
+    ("wire: oversize", || _ = send_bytes(&vec![0; PACKET + 1])),
+    ("wire: a length that lies", || {
+        _ = send_bytes(&[1, 0, 7, b'f', b's', 0xfd, 255, 255, 255, 255, 255, 255, 255, 15])
     }),
-    ("wire: a relative path", || drop(send_bytes(&request("fs.open_dir", &with_path(b"etc"))))),
-    ("wire: a path with a NUL", || drop(send_bytes(&request("fs.open_dir", &with_path(b"/etc\0/x"))))),
+    ("wire: unknown operation", || _ = send_bytes(&request("fs.format_disk", &[]))),
+    ("wire: a body that is no request", || _ = send_bytes(&request("fs.open_dir", &[9; 40]))),
+    ("wire: a path that is not canonical", || {
+        send_bytes(&request("fs.open_dir", &with_path(b"/etc/../etc")));
+    }),
+    ("wire: a relative path", || _ = send_bytes(&request("fs.open_dir", &with_path(b"etc")))),
+    ("wire: a path with a NUL", || _ = send_bytes(&request("fs.open_dir", &with_path(b"/etc\0/x")))),
     ("wire: a path that is too long", || {
-        drop(send_bytes(&request("fs.open_dir", &with_path("/aaaaaaa".repeat(1000).as_bytes()))));
+        send_bytes(&request("fs.open_dir", &with_path("/aaaaaaa".repeat(1000).as_bytes())));
     }),
     ("wire: a forged handle", || {
-        drop(send_bytes(&operation(&Read { file: Handle::<File>::from_id(7), offset: 0, length: 9 })));
+        send_bytes(&operation(&Read { file: Handle::<File>::from_id(7), offset: 0, length: 9 }));
     }),
     ("wire: a handle of another kind", || {
         let dir = open_root();
@@ -41,7 +43,9 @@ pub const ATTACKS: &[(&str, fn())] = &[
     ("wire: a stale handle", || {
         let dir = open_root();
         let list = ListDir { dir: Handle::<Dir>::from_id(dir), listing: None };
-        send_bytes(&encode(&FromWorker::Request { closed: vec![dir], name: ListDir::NAME, body: &body(&list) }).unwrap());
+        send_bytes(
+            &encode(&FromWorker::Request { closed: vec![dir], name: ListDir::NAME, body: &body(&list) }).unwrap(),
+        );
     }),
     ("wire: closes what is not open", || {
         send_bytes(&encode(&FromWorker::Request { closed: vec![99], name: "fs.read", body: &[] }).unwrap());
@@ -61,7 +65,7 @@ pub const ATTACKS: &[(&str, fn())] = &[
     ("wire: sends its socket", send_descriptor),
     ("wire: closes its socket", || {
         // SAFETY: nothing uses it any more.
-        drop(unsafe { libc::close(SOCKET) });
+        unsafe { libc::close(SOCKET) };
     }),
     ("wire: floods the log", || {
         let message = log(&"x".repeat(1000));
@@ -86,8 +90,10 @@ pub const ATTACKS: &[(&str, fn())] = &[
         }
     }),
     ("wire: silence", || {}),
-    ("wire: keeps everything open", || loop {
-        let _ = open_root();
+    ("wire: keeps everything open", || {
+        loop {
+            let _ = open_root();
+        }
     }),
     ("wire: claims a denial", || {
         let fault = ScriptFault { class: FaultClass::Denied, message: Text::cut("Permission denied: made up") };
@@ -134,7 +140,11 @@ fn open_root() -> u64 {
         Some(ToWorker::Reply(Err(failure))) => {
             let fault = ScriptFault { class: FaultClass::Script, message: Text::cut(failure.to_string()) };
             let limit = rex_protocol::failure::FailureKind::Limit(rex_protocol::limits::LimitName::Handles);
-            let class = if failure.kind == limit { FaultClass::Limit(rex_protocol::limits::LimitName::Handles) } else { fault.class };
+            let class = if failure.kind == limit {
+                FaultClass::Limit(rex_protocol::limits::LimitName::Handles)
+            } else {
+                fault.class
+            };
             send(&FromWorker::Finished(Finished::Failed(ScriptFault { class, ..fault })));
             loop {
                 std::thread::sleep(std::time::Duration::from_secs(1));
