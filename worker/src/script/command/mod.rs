@@ -1,0 +1,29 @@
+//! Commands: functions named like the programs they stand for, with their flags.
+
+mod awk;
+mod flags;
+mod read;
+mod tree;
+mod write;
+
+use super::Surface;
+use super::dir::{Directory, How};
+use super::file::File;
+use crate::channel::Channel;
+use crate::error::Result;
+use crate::text::path::{self, Place};
+use std::rc::Rc;
+
+/// Registers the commands.
+pub fn register(surface: &mut Surface) {
+    read::register(surface);
+    awk::register(surface);
+    tree::register(surface);
+    write::register(surface);
+}
+
+/// Opens the file at `path` for reading: links on the way are followed, one in last place is not.
+fn open(channel: &Rc<Channel>, path: &str) -> Result<File> {
+    let Place { dir, name } = path::place(path, "file")?;
+    Directory::open(channel, dir, true)?.file(&name, How::READ)
+}

@@ -1,0 +1,115 @@
+//! Directory entries.
+
+use super::dir::{Directory, OpenDirOptions};
+use super::file::{File, OpenFileOptions};
+use super::kinds::EntryType;
+use super::metadata::Metadata;
+use super::{Surface, item, number};
+use crate::error::{Error, Io, Result};
+use rex_protocol::fs::{self, EntryKind};
+use rhai::Map;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+/// An entry of a directory, which stays open with it.
+#[derive(Debug, Clone)]
+pub struct DirEntry(Rc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: Directory,
+    entry: fs::DirEntry,
+    /// An entry opens once; later calls give the same.
+    opened: RefCell<Option<Opened>>,
+}
+
+#[derive(Debug, Clone)]
+enum Opened {
+    Dir(Directory),
+    File(File),
+}
+
+impl DirEntry {
+    pub(super) fn new(dir: &Directory, entry: fs::DirEntry) -> Self {
+        Self(Rc::new(Inner { dir: dir.clone(), entry, opened: RefCell::default() }))
+    }
+
+    fn kind(&self) -> EntryType {
+        EntryType(self.0.entry.kind)
+    }
+
+    fn inode(&self) -> i64 {
+        number(self.0.entry.inode)
+    }
+
+    fn open_as_file(&self, options: &OpenFileOptions) -> Result<File> {
+        match self.opened() {
+            Some(Opened::File(file)) => return Ok(file),
+            Some(Opened::Dir(_)) => return Err(mismatch("a file")),
+            None => {}
+        }
+        let file = self.0.dir.open_file(&self.0.entry.name, options)?;
+        self.0.opened.replace(Some(Opened::File(file.clone())));
+        Ok(file)
+    }
+
+    fn open_as_dir(&self) -> Result<Directory> {
+        match self.opened() {
+            Some(Opened::Dir(dir)) => return Ok(dir),
+            Some(Opened::File(_)) => return Err(mismatch("a dir")),
+            None => {}
+        }
+        let path = self.0.dir.join(&self.0.entry.name)?;
+        let dir = Directory::open(self.0.dir.channel(), path, self.0.entry.kind == EntryKind::Symlink)?;
+        self.0.opened.replace(Some(Opened::Dir(dir.clone())));
+        Ok(dir)
+    }
+
+    fn metadata(&self) -> Result<Metadata> {
+        match self.0.entry.kind {
+            EntryKind::File => {
+                let read = OpenFileOptions { read: true, ..OpenFileOptions::default() };
+                self.open_as_file(&read)?.metadata()
+            }
+            EntryKind::Dir => self.open_as_dir()?.metadata(),
+            _ => {
+                let message = format!("Unsupported Operation error: metadata of {}", self.kind());
+                Err(Error::new(Io::UnsupportedOperationError, message).into())
+            }
+        }
+    }
+
+    fn opened(&self) -> Option<Opened> {
+        self.0.opened.borrow().clone()
+    }
+}
+
+fn mismatch(wanted: &str) -> Box<rhai::EvalAltResult> {
+    let message = format!("Entry type mismatch: DirEntry does not represent {wanted}");
+    Error::new(Io::EntryTypeMismatchError, message).into()
+}
+
+impl fmt::Display for DirEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DirEntry({})", self.0.entry.name.to_text())
+    }
+}
+
+/// Registers directory entries.
+pub fn register(surface: &mut Surface) {
+    surface.shown::<DirEntry>("DirEntry");
+    surface.property("name", |entry: &mut DirEntry| entry.0.entry.name.to_text());
+    surface.property("inode", |entry: &mut DirEntry| entry.inode());
+    surface.function("type", |entry: DirEntry| entry.kind());
+    surface.function("to_map", |entry: DirEntry| {
+        Map::from_iter([
+            item("inode", entry.inode()),
+            item("name", entry.0.entry.name.to_text()),
+            item("type", entry.kind().to_string()),
+        ])
+    });
+    surface.function("open_as_file", |entry: DirEntry, options: OpenFileOptions| entry.open_as_file(&options));
+    surface.function("open_as_dir", |entry: DirEntry, _: OpenDirOptions| entry.open_as_dir());
+    surface.function("metadata", |entry: DirEntry| entry.metadata());
+}

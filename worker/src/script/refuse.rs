@@ -1,0 +1,136 @@
+//! What scripts are told when the session does not do what was asked.
+
+use crate::error::{Error, Io, errno_text};
+use rex_protocol::Failure;
+use rex_protocol::failure::FailureKind;
+use rex_protocol::path::AbsPath;
+
+/// The general form. `path` is what the operation was about.
+pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
+    let message = &*failure.message;
+    let (kind, text) = match &failure.kind {
+        FailureKind::Denied(_) => (Io::PermissionDenied, message.to_owned()),
+        FailureKind::Refused { errno } => (Io::IoError, errno_text(*errno)),
+        FailureKind::ParentRefused { errno } => {
+            let parent = path.split().map_or_else(AbsPath::root, |(parent, _)| parent);
+            let text = format!("Directory error: failed to open parent: {parent}: {}", errno_text(*errno));
+            (Io::DirectoryOpenError, text)
+        }
+        FailureKind::LinkNotFollowed => {
+            let text = format!("File error: file is a symbolic link but follow_symlinks is not enabled: {path}");
+            (Io::FileError, text)
+        }
+        FailureKind::NotRegularFile => (Io::ValidationError, "Validation error: argument is not a file".to_owned()),
+        FailureKind::DirectoryNotEmpty => (
+            Io::DirectoryNotEmpty,
+            format!(
+                "Directory not empty: A path led to a non-empty directory location. To include contents of this \
+                 directory, use the recursive flag: {path}"
+            ),
+        ),
+        FailureKind::NotOpenForReading => (Io::InvalidFileMode, mode("read", path)),
+        FailureKind::NotOpenForWriting => (Io::InvalidFileMode, mode("write", path)),
+        FailureKind::Gone => (Io::NotFound, format!("No such file or directory found: {path}")),
+        FailureKind::UnknownIdentity { id, group } => (Io::IdentityResolutionError, unknown_identity(*id, *group)),
+        FailureKind::Dictionary { directory: true } => (
+            Io::DirectoryError,
+            format!("Directory error: Failed to open redaction dictionary directory: {message}: {DICTIONARY_DIRECTORY}"),
+        ),
+        FailureKind::Dictionary { directory: false } => {
+            (Io::FileError, format!("File error: Failed to open redaction dictionary file: {message}"))
+        }
+        FailureKind::DictionaryItself => (
+            Io::UnsupportedOperationError,
+            "Unsupported Operation error: Trying to redacted_read the redaction dictionary is not supported/allowed"
+                .to_owned(),
+        ),
+        FailureKind::InvalidArguments => (Io::InvalidArguments, format!("Invalid arguments: {message}")),
+        FailureKind::InvalidPath => (Io::InvalidPath, format!("Invalid path: {message}")),
+        FailureKind::Limit(_) => (Io::Other, message.to_owned()),
+    };
+    Error::because(failure, kind, text)
+}
+
+/// Opening a directory as such. `create` is how it should have been made, if at all.
+pub(crate) fn open_dir(failure: &Failure, path: &AbsPath, follow: bool, create: Option<bool>) -> Error {
+    if follow {
+        return general(failure, path);
+    }
+    let text = match (&failure.kind, create) {
+        (FailureKind::InvalidPath, Some(_)) => {
+            return Error::because(failure, Io::InvalidPath, "Invalid path: parent path invalid");
+        }
+        (FailureKind::LinkNotFollowed | FailureKind::NotRegularFile, _)
+        | (FailureKind::Refused { errno: libc::ENOTDIR | libc::ELOOP }, _)
+        | (FailureKind::Refused { errno: libc::EEXIST }, Some(true)) => format!("{NOT_A_DIRECTORY}{path}"),
+        (FailureKind::Refused { errno }, Some(false)) => {
+            format!("Directory error: failed to create directory: {path}: {}", errno_text(*errno))
+        }
+        (FailureKind::Refused { errno }, Some(true)) => {
+            format!("Directory error: failed to open directory: {path}: {}", errno_text(*errno))
+        }
+        _ => return general(failure, path),
+    };
+    Error::because(failure, Io::DirectoryOpenError, text)
+}
+
+/// Opening a file in an open directory.
+pub(crate) fn open_file(failure: &Failure, path: &AbsPath, follow: bool) -> Error {
+    match &failure.kind {
+        FailureKind::Refused { errno } if follow => Error::because(failure, Io::RustixError, errno_text(*errno)),
+        FailureKind::Refused { errno: libc::ELOOP } => {
+            let text = format!("File error: file is a symbolic link but follow_symlinks is not enabled: {path}");
+            Error::because(failure, Io::FileError, text)
+        }
+        FailureKind::InvalidArguments => Error::because(
+            failure,
+            Io::InvalidArguments,
+            "Invalid arguments: Invalid open file options: at least one of read, write or create flags must be true",
+        ),
+        _ => general(failure, path),
+    }
+}
+
+/// Removing a file, or a directory.
+pub(crate) fn remove(failure: &Failure, path: &AbsPath, directory: bool) -> Error {
+    match &failure.kind {
+        _ if is_gone(failure) => {
+            Error::because(failure, Io::NotFound, format!("No such file or directory found: {path}"))
+        }
+        FailureKind::Refused { errno } if directory => Error::because(
+            failure,
+            Io::DirectoryError,
+            format!("Directory error: Error removing directory: {path}: {}", errno_text(*errno)),
+        ),
+        FailureKind::Refused { errno } => Error::because(
+            failure,
+            Io::FileError,
+            format!("File error: Error removing file: {path}: {}", errno_text(*errno)),
+        ),
+        _ => general(failure, path),
+    }
+}
+
+/// Whether there is nothing of that name, or no more.
+pub(crate) fn is_gone(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Gone | FailureKind::Refused { errno: libc::ENOENT })
+}
+
+/// An owner or group without a name.
+pub(crate) fn unknown_identity(id: u32, group: bool) -> String {
+    if group {
+        format!("Identity resolution error: No group mapping found for gid: {id}")
+    } else {
+        format!("Identity resolution error: No user mapping found for uid: {id}")
+    }
+}
+
+const NOT_A_DIRECTORY: &str =
+    "Directory error: Not a directory, enable follow_symlinks to open the target directory: ";
+
+/// Where the redaction dictionary lies.
+const DICTIONARY_DIRECTORY: &str = "/etc/opt/rex";
+
+fn mode(option: &str, path: &AbsPath) -> String {
+    format!("Invalid file mode: Attempted to {option} a file without opening it with the {option} option.: {path}")
+}

@@ -1,0 +1,100 @@
+//! Every `unsafe` of the worker: its allocator, its end, and the descriptor it was given.
+
+use rex_protocol::worker::EXIT_OUT_OF_MEMORY;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// The number of the worker's socket. 0 to 2 are `/dev/null`.
+pub const SOCKET: RawFd = 3;
+
+/// Exit code of a worker that lost its session or was spoken to in a way it does not know.
+pub const EXIT_SESSION_LOST: i32 = 79;
+
+/// Exit code of a worker that came upon a fault of its own program.
+const EXIT_FAULT: i32 = 70;
+
+/// The system's allocator, which ends the process with [`EXIT_OUT_OF_MEMORY`] where nothing is left,
+/// so that the session can name the limit that was reached.
+#[derive(Debug)]
+pub struct Memory;
+
+// SAFETY: everything is passed on to `System`; what it could not do never returns.
+unsafe impl GlobalAlloc for Memory {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the callee's.
+        obtained(unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise is the callee's.
+        obtained(unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's promise is the callee's.
+        obtained(unsafe { System.realloc(memory, layout, size) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+fn obtained(memory: *mut u8) -> *mut u8 {
+    if memory.is_null() {
+        exit(EXIT_OUT_OF_MEMORY);
+    }
+    memory
+}
+
+/// Ends the process at once: no destructor runs, nothing is flushed.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: `_exit` has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Writes a line for people to descriptor 2, as far as that goes.
+pub fn say(line: &str) {
+    // SAFETY: descriptor 2 is open for the whole life of the process.
+    let _ = nix::unistd::write(unsafe { BorrowedFd::borrow_raw(2) }, line.as_bytes());
+}
+
+/// From now on a panic ends the process at once. A size that no memory could hold counts as memory used up.
+pub fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        if panic.payload().downcast_ref::<&str>().is_some_and(|reason| *reason == "capacity overflow") {
+            exit(EXIT_OUT_OF_MEMORY);
+        }
+        say(&format!("rex-worker: {panic}\n"));
+        exit(EXIT_FAULT);
+    }));
+}
+
+/// The socket that the parent left at [`SOCKET`]. To be called once.
+pub fn session_socket() -> OwnedFd {
+    // SAFETY: sealing has confirmed that the descriptor is open, and nothing else in the process owns it.
+    unsafe { OwnedFd::from_raw_fd(SOCKET) }
+}
+
+/// Whether descriptor `number` is open.
+pub(crate) fn is_open(number: RawFd) -> bool {
+    // SAFETY: F_GETFD takes any number and changes nothing.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// The type of the socket at descriptor `number`, `socket(2)`; nothing where it is no socket.
+pub(crate) fn socket_type(number: RawFd) -> Option<nix::sys::socket::SockType> {
+    // SAFETY: the descriptor is only used within this call, in which nothing else runs.
+    let socket = unsafe { BorrowedFd::borrow_raw(number) };
+    nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::SockType).ok()
+}
+
+/// The version of the kernel's Landlock, `landlock_create_ruleset(2)`; 0 where it has none.
+pub(crate) fn landlock_abi() -> i64 {
+    const VERSION: libc::c_ulong = 1;
+    // SAFETY: with this flag no attributes are read, and only the version comes back.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0_usize, VERSION) };
+    version.max(0)
+}

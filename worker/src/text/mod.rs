@@ -1,0 +1,5 @@
+//! Work on text and names that needs no permission.
+
+pub mod lines;
+pub mod path;
+pub mod pattern;
