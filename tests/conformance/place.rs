@@ -1,0 +1,110 @@
+//! Puts the things of a case into its folder.
+
+use crate::case::{Item, Kind};
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
+use nix::sys::time::{TimeSpec, TimeValLike};
+use nix::unistd::{Group, User, mkfifo};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+
+/// Makes one thing. `fill` puts values for placeholders.
+pub(crate) fn make(root: &Path, item: &Item, fill: &impl Fn(&str) -> String) -> io::Result<()> {
+    let path = root.join(fill(&item.path));
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let target = || item.target.as_deref().map(fill).ok_or_else(|| io::Error::other("a link without a target"));
+    match item.kind {
+        Kind::File => fs::write(&path, content(item, fill)?),
+        Kind::Gzip => fs::write(&path, gzip(&content(item, fill)?)),
+        Kind::Dir => fs::create_dir_all(&path),
+        Kind::Symlink => symlink(target()?, &path),
+        Kind::Hardlink => fs::hard_link(root.join(target()?), &path),
+        Kind::Fifo => Ok(mkfifo(&path, Mode::from_bits_truncate(0o666))?),
+    }
+}
+
+/// Sets owner, mode and time of one thing. Comes after all are made: a read-only directory must first be filled.
+pub(crate) fn finish(root: &Path, item: &Item, fill: &impl Fn(&str) -> String) -> io::Result<()> {
+    if item.kind == Kind::Symlink {
+        return Ok(());
+    }
+    let path = root.join(fill(&item.path));
+    let unknown = |name: &str| io::Error::other(format!("nobody is called `{name}`"));
+    let owner = item.owner.as_ref().map(|name| User::from_name(name)?.ok_or_else(|| unknown(name))).transpose()?;
+    let group = item.group.as_ref().map(|name| Group::from_name(name)?.ok_or_else(|| unknown(name))).transpose()?;
+    if owner.is_some() || group.is_some() {
+        chown(&path, owner.map(|user| user.uid.as_raw()), group.map(|group| group.gid.as_raw()))?;
+    }
+    if let Some(mode) = &item.mode {
+        fs::set_permissions(&path, fs::Permissions::from_mode(octal(mode)?))?;
+    }
+    if let Some(time) = item.mtime {
+        let time = TimeSpec::seconds(time);
+        utimensat(AT_FDCWD, &path, &time, &time, UtimensatFlags::FollowSymlink)?;
+    }
+    Ok(())
+}
+
+/// A mode as cases write it.
+pub(crate) fn octal(mode: &str) -> io::Result<u32> {
+    u32::from_str_radix(mode, 8).map_err(|_| io::Error::other(format!("`{mode}` is no mode")))
+}
+
+fn content(item: &Item, fill: &impl Fn(&str) -> String) -> io::Result<Vec<u8>> {
+    let once = match &item.base64 {
+        Some(text) => base64(text).ok_or_else(|| io::Error::other("it is not base64"))?,
+        None => fill(&item.content).into_bytes(),
+    };
+    Ok(once.repeat(item.repeat.unwrap_or(1)))
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0u32, 0);
+    for character in text.bytes().filter(|byte| *byte != b'=' && !byte.is_ascii_whitespace()) {
+        let value = ALPHABET.iter().position(|known| *known == character)?;
+        bits = bits << 6 | u32::try_from(value).ok()?;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
+
+/// A gzip file (RFC 1952) whose content is stored as it is.
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let mut blocks = content.chunks(0xffff).peekable();
+    if blocks.peek().is_none() {
+        file.extend([1, 0, 0, 0xff, 0xff]);
+    }
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).expect("a chunk of at most 65535 bytes");
+        file.push(u8::from(blocks.peek().is_none()));
+        file.extend(length.to_le_bytes());
+        file.extend((!length).to_le_bytes());
+        file.extend(block);
+    }
+    file.extend(crc32(content).to_le_bytes());
+    let length = u32::try_from(content.len() & 0xffff_ffff).expect("32 bits");
+    file.extend(length.to_le_bytes());
+    file
+}
+
+fn crc32(content: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in content {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
