@@ -68,8 +68,7 @@ impl State {
     /// Grants a target that policy allows in one of the ways in `demands`.
     pub(crate) fn authorize<T>(&mut self, target: T, demands: &Demands) -> Result<Granted<T>, Stop> {
         if let Some(first) = demands.alternatives().iter().flatten().next() {
-            self.account.about.clear();
-            first.resource.describe(&mut self.account.about);
+            self.account.about = first.resource.to_string();
         }
         let alternatives: Vec<&[Demand]> = demands.alternatives().iter().map(Vec::as_slice).collect();
         Ok(self.authorizer.authorize_any(target, &alternatives)?)

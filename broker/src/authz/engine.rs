@@ -1,0 +1,184 @@
+//! Deciding.
+
+use super::demand::{Decision, Demand, Granted, Principal, denied};
+use super::entity::{EntityError, Facts, Fixed};
+use super::load::PolicyStore;
+use cedar_policy::{Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, PolicySet, Request, Response};
+use rex_protocol::Failure;
+use rex_protocol::failure::{Denial, FailureKind};
+use rex_protocol::text::Text;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// How many sets of candidates are kept ready for the next decision.
+const KEPT: usize = 256;
+
+/// Decides for one principal under stores that must all allow.
+///
+/// A `permit` whose condition fails to evaluate grants nothing; a `forbid` whose condition fails denies. Nothing is
+/// allowed by no store at all.
+pub struct Authorizer {
+    principal: Principal,
+    fixed: Result<Fixed, EntityError>,
+    stores: Vec<Rc<PolicyStore>>,
+    cedar: Cedar,
+    sets: HashMap<(usize, Vec<usize>), Rc<PolicySet>>,
+    /// Policies whose evaluation has failed before: each is told once.
+    told: HashSet<String>,
+}
+
+impl Authorizer {
+    /// For a run of `principal` under `stores`.
+    pub fn new(principal: Principal, stores: Vec<Rc<PolicyStore>>) -> Self {
+        let fixed = Fixed::new(&principal);
+        Self { principal, fixed, stores, cedar: Cedar::new(), sets: HashMap::new(), told: HashSet::new() }
+    }
+
+    /// Decides one demand.
+    pub fn decide(&mut self, demand: &Demand) -> Decision {
+        self.judge(demand, Self::candidates_of)
+    }
+
+    /// As [`Self::decide`], by evaluating every policy: for tests, and for explanations that must not depend on the index.
+    pub fn decide_full(&mut self, demand: &Demand) -> Decision {
+        self.judge(demand, |authorizer, at, _| authorizer.stores.get(at).map(|store| store.all()))
+    }
+
+    /// Grants `target` if all of `demands` are allowed; else tells of the first that is not.
+    pub fn authorize<T>(&mut self, target: T, demands: &[Demand]) -> Result<Granted<T>, Failure> {
+        self.authorize_any(target, &[demands])
+    }
+
+    /// Grants `target` if all demands of at least one alternative are allowed; else tells what the first lacks.
+    /// Without any alternative, and for one without a demand, nothing is granted: a grant answers a question.
+    pub fn authorize_any<T>(&mut self, target: T, alternatives: &[&[Demand]]) -> Result<Granted<T>, Failure> {
+        let mut first = None;
+        for demands in alternatives.iter().filter(|demands| !demands.is_empty()) {
+            match self.demand(demands) {
+                Ok(()) => return Ok(Granted::new(target)),
+                Err(failure) => drop(first.get_or_insert(failure)),
+            }
+        }
+        Err(first.unwrap_or_else(|| Failure::new(FailureKind::InvalidArguments, "nothing was asked of policy")))
+    }
+
+    /// Confirms that all of `demands` are allowed; else tells of the first that is not.
+    pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
+        for demand in demands {
+            if let Decision::Denied(denial) = self.decide(demand) {
+                return Err(denied(&self.principal, demand, denial));
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(
+        &mut self,
+        demand: &Demand,
+        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
+    ) -> Decision {
+        // The fixed parts are taken out for the time of the decision, so that what they lend does not hold on to all of this.
+        let fixed = std::mem::replace(&mut self.fixed, Err(EntityError::in_use()));
+        let decision = match &fixed {
+            Ok(fixed) => self.judge_with(fixed, demand, policies),
+            Err(error) => Err(EntityError::new(error)),
+        };
+        self.fixed = fixed;
+        decision.unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            Decision::Denied(denial(demand, Vec::new()))
+        })
+    }
+
+    fn judge_with(
+        &mut self,
+        fixed: &Fixed,
+        demand: &Demand,
+        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
+    ) -> Result<Decision, EntityError> {
+        let facts = fixed.facts(demand)?;
+        let (request, entities) = fixed.request(demand, &facts)?;
+        let mut allowed_by = Vec::new();
+        for at in 0..self.stores.len() {
+            let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
+            match self.evaluate(&request, &set, &entities) {
+                Ok(mut by) => allowed_by.append(&mut by),
+                Err(by) => return Ok(Decision::Denied(denial(demand, by))),
+            }
+        }
+        if self.stores.is_empty() {
+            return Ok(Decision::Denied(denial(demand, Vec::new())));
+        }
+        allowed_by.sort_unstable();
+        Ok(Decision::Allowed { policies: allowed_by })
+    }
+
+    /// The policies of one store that can matter, as a set that Cedar evaluates.
+    fn candidates_of(&mut self, at: usize, facts: &Facts<'_>) -> Option<Rc<PolicySet>> {
+        let store = self.stores.get(at)?;
+        let key = (at, store.index().candidates(facts));
+        if let Some(set) = self.sets.get(&key) {
+            return Some(Rc::clone(set));
+        }
+        let mut set = PolicySet::new();
+        for &number in &key.1 {
+            set.add(store.index().policy(number)?.clone()).ok()?;
+        }
+        if self.sets.len() >= KEPT {
+            self.sets.clear();
+        }
+        let set = Rc::new(set);
+        self.sets.insert(key, Rc::clone(&set));
+        Some(set)
+    }
+
+    /// The policies that allow, or those that deny.
+    fn evaluate(
+        &mut self,
+        request: &Request,
+        set: &PolicySet,
+        entities: &Entities,
+    ) -> Result<Vec<String>, Vec<String>> {
+        let response = self.cedar.is_authorized(request, set, entities);
+        let failed_forbids = self.tell_errors(&response, set);
+        let mut by: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        by.sort_unstable();
+        match response.decision() {
+            CedarDecision::Allow if failed_forbids.is_empty() => Ok(by),
+            CedarDecision::Allow => Err(failed_forbids),
+            CedarDecision::Deny => {
+                by.extend(failed_forbids);
+                by.sort_unstable();
+                Err(by)
+            }
+        }
+    }
+
+    /// Reports policies that failed to evaluate, and gives the `forbid`s among them.
+    fn tell_errors(&mut self, response: &Response, set: &PolicySet) -> Vec<String> {
+        let mut forbids = Vec::new();
+        for error in response.diagnostics().errors() {
+            let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
+            let id = error.policy_id();
+            let forbids_it = set.policy(id).is_none_or(|policy| policy.effect() == Effect::Forbid);
+            if self.told.insert(id.to_string()) {
+                let effect = if forbids_it { "forbid: it denies" } else { "permit: it grants nothing" };
+                tracing::warn!("policy `{id}` fails to evaluate ({effect}): {}", error.inner());
+            }
+            if forbids_it {
+                forbids.push(id.to_string());
+            }
+        }
+        forbids
+    }
+}
+
+fn denial(demand: &Demand, policies: Vec<String>) -> Denial {
+    let Demand { action, resource } = demand;
+    let id = resource.path().to_id();
+    Denial {
+        action: Text::cut(action.to_string()),
+        resource: Text::cut(format!("{}::\"{}\"", resource.type_name(), id.escape_debug())),
+        policies: policies.into_iter().take(16).map(Text::cut).collect(),
+    }
+}

@@ -1,0 +1,121 @@
+//! From demands to Cedar's entities and requests. Ids are data: they are given to Cedar's API and never become policy text.
+
+use super::demand::{Demand, Principal, Resource};
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+use rex_protocol::Action;
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+
+/// Cedar would not take what is valid by construction: a fault of this program, and no reason to allow anything.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot put a question to policy: {0}")]
+pub(super) struct EntityError(String);
+
+impl EntityError {
+    pub(super) fn new(error: impl ToString) -> Self {
+        Self(error.to_string())
+    }
+
+    /// The fixed parts are with the decision that is being made.
+    pub(super) fn in_use() -> Self {
+        Self("a decision is being made".into())
+    }
+}
+
+/// The parts of requests that stay the same for a run.
+pub(super) struct Fixed {
+    pub(super) principal: EntityUid,
+    pub(super) groups: Vec<EntityUid>,
+    principal_entity: Entity,
+    actions: HashMap<Action, ActionParts>,
+    dir: EntityTypeName,
+    file: EntityTypeName,
+}
+
+pub(super) struct ActionParts {
+    pub(super) uid: EntityUid,
+    pub(super) group: EntityUid,
+    entity: Entity,
+}
+
+/// The parts of one request that policies speak of.
+pub(super) struct Facts<'a> {
+    pub(super) principal: &'a EntityUid,
+    pub(super) groups: &'a [EntityUid],
+    pub(super) action: &'a EntityUid,
+    pub(super) action_group: &'a EntityUid,
+    pub(super) resource: EntityUid,
+    /// Every entity that the resource is in, besides itself.
+    pub(super) ancestors: Vec<EntityUid>,
+    /// The attribute `path`.
+    pub(super) path: String,
+}
+
+impl Fixed {
+    pub(super) fn new(principal: &Principal) -> Result<Self, EntityError> {
+        let uid = uid(&type_name("User")?, &principal.name);
+        let group_type = type_name("Group")?;
+        let groups: Vec<_> = principal.groups.iter().map(|name| self::uid(&group_type, name)).collect();
+        let attributes = HashMap::from([("uid".to_owned(), RestrictedExpression::new_long(principal.uid.into()))]);
+        let parents = groups.iter().cloned().collect();
+        let principal_entity = Entity::new(uid.clone(), attributes, parents).map_err(EntityError::new)?;
+        let mut actions = HashMap::new();
+        for &action in Action::ALL {
+            let kind = type_name(&format!("{}::Action", action.namespace()))?;
+            let (uid, group) = (self::uid(&kind, action.name()), self::uid(&kind, action.group()));
+            let entity = Entity::new_no_attrs(uid.clone(), HashSet::from([group.clone()]));
+            actions.insert(action, ActionParts { uid, group, entity });
+        }
+        let (dir, file) = (type_name("file_system::Dir")?, type_name("file_system::File")?);
+        Ok(Self { principal: uid, groups, principal_entity, actions, dir, file })
+    }
+
+    /// What a demand is about, in Cedar's terms.
+    pub(super) fn facts(&self, demand: &Demand) -> Result<Facts<'_>, EntityError> {
+        let parts = self.action(demand.action)?;
+        let path = demand.resource.path();
+        let id = path.to_id();
+        let kind = match demand.resource {
+            Resource::Dir(_) => &self.dir,
+            Resource::File(_) => &self.file,
+        };
+        Ok(Facts {
+            principal: &self.principal,
+            groups: &self.groups,
+            action: &parts.uid,
+            action_group: &parts.group,
+            resource: uid(kind, &id),
+            ancestors: path.ancestors().map(|above| uid(&self.dir, &above.to_id())).collect(),
+            path: id,
+        })
+    }
+
+    /// The request and the entities it is about: the principal in its groups, the action in its group, and the
+    /// resource directly in every directory above it.
+    pub(super) fn request(&self, demand: &Demand, facts: &Facts<'_>) -> Result<(Request, Entities), EntityError> {
+        let action = self.action(demand.action)?;
+        let attributes = HashMap::from([("path".to_owned(), RestrictedExpression::new_string(facts.path.clone()))]);
+        let parents = facts.ancestors.iter().cloned().collect();
+        let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
+        let entities = [self.principal_entity.clone(), action.entity.clone(), resource];
+        let entities = Entities::from_entities(entities, None).map_err(EntityError::new)?;
+        // Valid by construction; tests hold it against the schema.
+        let schema = if cfg!(test) { Some(super::schema::schema().map_err(EntityError::new)?) } else { None };
+        let (principal, resource) = (facts.principal.clone(), facts.resource.clone());
+        Request::new(principal, action.uid.clone(), resource, Context::empty(), schema)
+            .map(|request| (request, entities))
+            .map_err(EntityError::new)
+    }
+
+    fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {
+        self.actions.get(&action).ok_or_else(|| EntityError::new("an action without an entity"))
+    }
+}
+
+fn type_name(name: &str) -> Result<EntityTypeName, EntityError> {
+    EntityTypeName::from_str(name).map_err(EntityError::new)
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}

@@ -1,0 +1,97 @@
+//! Which policies can matter to a request, found by its resource instead of by trying all.
+
+use super::conditions::{Condition, Variable, necessary};
+use super::entity::Facts;
+use cedar_policy::{EntityUid, Policy};
+use std::collections::HashMap;
+
+/// Policies by what their resource must be.
+#[derive(Debug)]
+pub(super) struct Index {
+    rows: Vec<Row>,
+    /// By an entity that the resource must be or be in.
+    by_entity: HashMap<EntityUid, Vec<usize>>,
+    /// By the directory, with its slash, that the resource's path must begin with.
+    by_prefix: HashMap<String, Vec<usize>>,
+    /// Those that any resource may concern.
+    rest: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Row {
+    policy: Policy,
+    conditions: Vec<Condition>,
+}
+
+impl Index {
+    /// Indexes `policies`.
+    pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>) -> Self {
+        let mut index =
+            Self { rows: Vec::new(), by_entity: HashMap::new(), by_prefix: HashMap::new(), rest: Vec::new() };
+        for (at, policy) in policies.enumerate() {
+            let conditions = necessary(policy);
+            match conditions.iter().find_map(key) {
+                Some(Key::Entities(uids)) => {
+                    for uid in uids {
+                        index.by_entity.entry(uid.clone()).or_default().push(at);
+                    }
+                }
+                Some(Key::Prefix(prefix)) => index.by_prefix.entry(prefix.to_owned()).or_default().push(at),
+                None => index.rest.push(at),
+            }
+            index.rows.push(Row { policy: policy.clone(), conditions });
+        }
+        index
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The policies whose necessary conditions hold, by ascending number. All others neither apply to the request nor
+    /// fail to evaluate.
+    pub(super) fn candidates(&self, facts: &Facts<'_>) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut consider = |rows: &[usize]| {
+            let holds = |at: &&usize| {
+                self.rows.get(**at).is_some_and(|row| row.conditions.iter().all(|condition| condition.holds(facts)))
+            };
+            found.extend(rows.iter().filter(holds).copied());
+        };
+        consider(&self.rest);
+        for entity in std::iter::once(&facts.resource).chain(&facts.ancestors) {
+            consider(self.by_entity.get(entity).map_or(&[], Vec::as_slice));
+        }
+        for (slash, _) in facts.path.match_indices('/') {
+            let prefix = facts.path.get(..=slash).unwrap_or_default();
+            consider(self.by_prefix.get(prefix).map_or(&[], Vec::as_slice));
+        }
+        found.sort_unstable();
+        // A policy that names several entities is found by each of them.
+        found.dedup();
+        found
+    }
+
+    /// The policy of a number.
+    pub(super) fn policy(&self, at: usize) -> Option<&Policy> {
+        self.rows.get(at).map(|row| &row.policy)
+    }
+}
+
+enum Key<'a> {
+    Entities(&'a [EntityUid]),
+    Prefix(&'a str),
+}
+
+/// What a condition lets a policy be found by.
+fn key(condition: &Condition) -> Option<Key<'_>> {
+    match condition {
+        Condition::IsOneOf(Variable::Resource, uids) | Condition::IsIn(Variable::Resource, uids) => {
+            Some(Key::Entities(uids))
+        }
+        Condition::Path(text) | Condition::PathPrefix(text) => {
+            text.rfind('/').and_then(|slash| text.get(..=slash)).map(Key::Prefix)
+        }
+        Condition::IsOneOf(..) | Condition::IsIn(..) | Condition::IsA(..) => None,
+    }
+}

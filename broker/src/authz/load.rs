@@ -1,0 +1,170 @@
+//! From policy text to a store that decides.
+
+use super::bounds;
+use super::index::Index;
+use super::schema::schema;
+use super::warning::{self, PolicyWarning};
+use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use miette::Diagnostic;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::str::FromStr;
+
+/// The most policies that one store holds.
+const POLICIES: usize = 20_000;
+
+/// Policies as they stand in a file.
+#[derive(Debug, Clone)]
+pub struct PolicySource {
+    /// The file's name, for ids and messages.
+    pub name: String,
+    /// Its bytes.
+    pub text: Vec<u8>,
+}
+
+/// What is done about policies that do not validate strictly against the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strictness {
+    /// They are refused.
+    Strict,
+    /// They load with a warning. What cannot be parsed is refused all the same.
+    Lenient,
+}
+
+/// Policies that cannot be used; tells file and line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PolicyError(String);
+
+/// Parsed and indexed policies. Built once for each revision and shared by all decisions.
+#[derive(Debug)]
+pub struct PolicyStore {
+    all: Rc<PolicySet>,
+    index: Index,
+}
+
+impl PolicyStore {
+    /// Parses and indexes `sources`. A policy's id is its `@id`, or its file and line. Text that does not parse, is
+    /// not UTF-8, begins with a byte order mark or calls unknown functions is refused with the place of the fault.
+    pub fn load(
+        sources: &[PolicySource],
+        strictness: Strictness,
+    ) -> Result<(PolicyStore, Vec<PolicyWarning>), PolicyError> {
+        let mut set = PolicySet::new();
+        let mut places = HashMap::new();
+        let mut warnings = Vec::new();
+        for source in sources {
+            add(source, &mut set, &mut places, &mut warnings)?;
+        }
+        let (invalid, suspicious) = validate(&set, &places)?;
+        warnings.extend(invalid);
+        if strictness == Strictness::Strict && !warnings.is_empty() {
+            let all: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+            return Err(PolicyError(all.join("\n")));
+        }
+        warnings.extend(suspicious);
+        let index = Index::new(set.policies());
+        Ok((PolicyStore { all: Rc::new(set), index }, warnings))
+    }
+
+    /// How many policies it holds.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether it holds none, and so allows nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn all(&self) -> Rc<PolicySet> {
+        Rc::clone(&self.all)
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+}
+
+/// Where a policy stands.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: usize,
+}
+
+fn add(
+    source: &PolicySource,
+    set: &mut PolicySet,
+    places: &mut HashMap<PolicyId, Place>,
+    warnings: &mut Vec<PolicyWarning>,
+) -> Result<(), PolicyError> {
+    let file = &source.name;
+    let fault = |line: usize, reason: String| PolicyError(format!("{file}:{line}: {reason}"));
+    let text = std::str::from_utf8(&source.text).map_err(|error| {
+        let before = source.text.get(..error.valid_up_to()).unwrap_or_default();
+        fault(line_of(before, before.len()), "the policy is not UTF-8".into())
+    })?;
+    if text.starts_with('\u{feff}') {
+        return Err(fault(1, "the policy begins with a byte order mark; remove it".into()));
+    }
+    let starts = bounds::starts(text).map_err(|out| fault(out.line, format!("the policy {}", out.reason)))?;
+    if starts.len().saturating_add(places.len()) > POLICIES {
+        return Err(fault(1, format!("there are more than {POLICIES} policies")));
+    }
+    let parsed = PolicySet::from_str(text).map_err(|errors| {
+        let first = errors.iter().next();
+        let at =
+            first.and_then(|error| error.labels()).and_then(|mut labels| labels.next()).map(|label| label.offset());
+        let help = first.and_then(|error| error.help()).map(|help| format!(" ({help})")).unwrap_or_default();
+        fault(line_of(text.as_bytes(), at.unwrap_or(0)), format!("the policy does not parse: {errors}{help}"))
+    })?;
+    let line = |id: &PolicyId| {
+        let number = id.to_string().strip_prefix("policy").and_then(|number| number.parse::<usize>().ok());
+        number.and_then(|number| starts.get(number)).copied().unwrap_or(1)
+    };
+    for template in parsed.templates() {
+        let place = Place { file: file.clone(), line: line(template.id()) };
+        warnings.push(warning::template(&place));
+    }
+    let mut policies: Vec<(usize, &Policy)> = parsed.policies().map(|policy| (line(policy.id()), policy)).collect();
+    policies.sort_by_key(|(line, policy)| (*line, policy.id().to_string().len(), policy.id().to_string()));
+    for (line, policy) in policies {
+        let place = Place { file: file.clone(), line };
+        let by_place = format!("{file}:{line}");
+        let mut id =
+            policy.annotation("id").filter(|id| !id.is_empty()).map_or_else(|| by_place.clone(), str::to_owned);
+        if places.contains_key(&PolicyId::new(&id)) {
+            if id != by_place {
+                warnings.push(warning::repeated_id(&place, &id));
+            }
+            // Two on one line, or one id twice: told apart by place and number.
+            id = format!("{id} ({by_place}, {})", places.len());
+        }
+        let id = PolicyId::new(id);
+        set.add(policy.new_id(id.clone())).map_err(|error| fault(line, error.to_string()))?;
+        places.insert(id, place);
+    }
+    Ok(())
+}
+
+/// What does not validate strictly, and what does but is worth a word: policies that can never match, texts that
+/// look like others.
+fn validate(
+    set: &PolicySet,
+    places: &HashMap<PolicyId, Place>,
+) -> Result<(Vec<PolicyWarning>, Vec<PolicyWarning>), PolicyError> {
+    if set.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let schema = schema().map_err(|error| PolicyError(format!("the built-in schema cannot be used: {error}")))?;
+    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
+    let invalid = result.validation_errors().map(|error| warning::invalid(error, places.get(error.policy_id())));
+    let suspicious =
+        result.validation_warnings().map(|warning| warning::suspicious(warning, places.get(warning.policy_id())));
+    Ok((invalid.collect(), suspicious.collect()))
+}
+
+fn line_of(text: &[u8], offset: usize) -> usize {
+    1 + text.get(..offset).unwrap_or(text).iter().filter(|&&byte| byte == b'\n').count()
+}

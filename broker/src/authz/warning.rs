@@ -1,0 +1,73 @@
+//! What the author of a policy should know, and what to write instead.
+
+use super::load::Place;
+use cedar_policy::{ValidationError, ValidationWarning};
+use std::fmt;
+
+/// Something about a policy: where, what, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyWarning {
+    file: String,
+    line: usize,
+    what: String,
+    advice: Option<&'static str>,
+}
+
+/// `FILE:LINE: WHAT; ADVICE`
+impl fmt::Display for PolicyWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.what)?;
+        self.advice.map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+/// A policy that does not validate strictly.
+pub(super) fn invalid(error: &ValidationError, place: Option<&Place>) -> PolicyWarning {
+    let advice = match error {
+        ValidationError::UnrecognizedEntityType(_) => {
+            "use an entity type of the schema, such as `file_system::File`, `file_system::Dir` or `User`"
+        }
+        ValidationError::UnrecognizedActionId(_) => {
+            "use an action of the schema, such as `file_system::Action::\"read\"`"
+        }
+        ValidationError::InvalidActionApplication(_) => {
+            "the action does not apply to these types: name others in the scope"
+        }
+        ValidationError::IncompatibleTypes(_) => {
+            "do not mix types in one set or comparison: write one for each type, joined by `||`"
+        }
+        ValidationError::UnsafeAttributeAccess(_) | ValidationError::UnsafeOptionalAttributeAccess(_) => {
+            "test the type or the attribute first: `resource is file_system::File && ...`, `resource has path && ...`"
+        }
+        ValidationError::UnsafeTagAccess(_) => "test the tag first: `hasTag(\"...\") && ...`",
+        ValidationError::UnexpectedType(_) => "conditions must be true or false, operands of the operator's type",
+        ValidationError::EmptySetForbidden(_) => "an empty set holds nothing: leave the comparison out",
+        _ => return at(place, error.to_string(), None),
+    };
+    at(place, error.to_string(), Some(advice))
+}
+
+/// A policy that is valid and still does not do what it seems to.
+pub(super) fn suspicious(warning: &ValidationWarning, place: Option<&Place>) -> PolicyWarning {
+    let advice = match warning {
+        ValidationWarning::ImpossiblePolicy(_) => Some("it can never match: compare its scope with its conditions"),
+        _ => None,
+    };
+    at(place, warning.to_string(), advice)
+}
+
+/// A template, which nothing ever fills in.
+pub(super) fn template(place: &Place) -> PolicyWarning {
+    let advice = "write the entity instead of `?principal` or `?resource`";
+    at(Some(place), "a template is never filled in, so it decides nothing".into(), Some(advice))
+}
+
+/// An id that another policy has.
+pub(super) fn repeated_id(place: &Place, id: &str) -> PolicyWarning {
+    at(Some(place), format!("another policy has the id `{id}` too"), Some("give each its own `@id`"))
+}
+
+fn at(place: Option<&Place>, what: String, advice: Option<&'static str>) -> PolicyWarning {
+    let (file, line) = place.map_or((String::new(), 0), |place| (place.file.clone(), place.line));
+    PolicyWarning { file, line, what, advice }
+}

@@ -1,0 +1,289 @@
+//! The index over policies decides as the full set does: random policies and requests, both ways.
+//!
+//! `REX_PROPERTY_CASES` sets how many stores are tried; each is asked about 40 times.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use rex_broker::authz::{Authorizer, Decision, Demand, PolicySource, PolicyStore, Principal, Resource, Strictness};
+use rex_protocol::Action;
+use rex_protocol::path::AbsPath;
+use std::rc::Rc;
+
+const DIRS: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/ab", "/d"];
+const FILES: &[&str] = &["/a/x", "/a/b/x.txt", "/a/b/c/x", "/ab/x", "/x", "/d/x\\y"];
+const USERS: &[&str] = &["ana", "bob"];
+const GROUPS: &[&str] = &["ops", "dev"];
+
+fn dir() -> impl Strategy<Value = String> {
+    select(DIRS).prop_map(|path| format!("file_system::Dir::\"{path}\""))
+}
+
+fn file() -> impl Strategy<Value = String> {
+    select(FILES).prop_map(|path| format!("file_system::File::{path:?}"))
+}
+
+fn object() -> impl Strategy<Value = String> {
+    prop_oneof![dir(), file()]
+}
+
+fn user() -> impl Strategy<Value = String> {
+    prop_oneof![
+        select(USERS).prop_map(|name| format!("User::\"{name}\"")),
+        select(GROUPS).prop_map(|name| format!("Group::\"{name}\"")),
+    ]
+}
+
+fn action() -> impl Strategy<Value = String> {
+    select(&["open", "read", "write", "create", "SafeIO", "nosuch"][..])
+        .prop_map(|name| format!("file_system::Action::\"{name}\""))
+}
+
+fn scope() -> impl Strategy<Value = String> {
+    let principal = prop_oneof![
+        4 => Just("principal".to_owned()),
+        1 => user().prop_map(|uid| format!("principal == {uid}")),
+        1 => user().prop_map(|uid| format!("principal in {uid}")),
+        1 => Just("principal is User".to_owned()),
+        1 => user().prop_map(|uid| format!("principal is User in {uid}")),
+    ];
+    let actions = prop_oneof![
+        3 => Just("action".to_owned()),
+        1 => action().prop_map(|uid| format!("action == {uid}")),
+        1 => action().prop_map(|uid| format!("action in {uid}")),
+        1 => prop::collection::vec(action(), 1..3).prop_map(|uids| format!("action in [{}]", uids.join(", "))),
+    ];
+    let resource = prop_oneof![
+        3 => Just("resource".to_owned()),
+        1 => object().prop_map(|uid| format!("resource == {uid}")),
+        2 => dir().prop_map(|uid| format!("resource in {uid}")),
+        1 => select(&["Dir", "File"][..]).prop_map(|kind| format!("resource is file_system::{kind}")),
+        1 => dir().prop_map(|uid| format!("resource is file_system::File in {uid}")),
+    ];
+    (principal, actions, resource)
+        .prop_map(|(principal, action, resource)| format!("{principal}, {action}, {resource}"))
+}
+
+/// Conditions that are looked up, that must be evaluated, and that fail.
+fn atom() -> impl Strategy<Value = String> {
+    prop_oneof![
+        dir().prop_map(|uid| format!("resource in {uid}")),
+        object().prop_map(|uid| format!("resource == {uid}")),
+        object().prop_map(|uid| format!("{uid} == resource")),
+        prop::collection::vec(object(), 1..3).prop_map(|uids| format!("[{}].contains(resource)", uids.join(", "))),
+        prop::collection::vec(dir(), 1..3).prop_map(|uids| format!("resource in [{}]", uids.join(", "))),
+        select(&["/a/*", "*x", "/a/b*", "/*/x*", "*", "/a/x", "/d/x\\\\*"][..])
+            .prop_map(|p| format!("resource.path like \"{p}\"")),
+        select(FILES).prop_map(|path| format!("resource.path == {path:?}")),
+        select(&["Dir", "File"][..]).prop_map(|kind| format!("resource is file_system::{kind}")),
+        user().prop_map(|uid| format!("principal in {uid}")),
+        user().prop_map(|uid| format!("principal == {uid}")),
+        action().prop_map(|uid| format!("action == {uid}")),
+        action().prop_map(|uid| format!("action in {uid}")),
+        select(&["true", "false", "principal.uid > 5", "resource has path", "context has nosuch"][..])
+            .prop_map(str::to_owned),
+        // These fail to evaluate.
+        select(
+            &[
+                "resource.nosuch == 1",
+                "context.nosuch",
+                "1 + 9223372036854775807 > 0",
+                "principal.path == \"x\"",
+                "1",
+                "resource.path"
+            ][..]
+        )
+        .prop_map(str::to_owned),
+        prop::collection::vec(Just("1".to_owned()), 1..2)
+            .prop_map(|v| format!("[{}].contains(resource)", v.join(", "))),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = String> {
+    atom().prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            4 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) && ({b})")),
+            1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}) || ({b})")),
+            1 => inner.clone().prop_map(|a| format!("!({a})")),
+            1 => (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("if {a} then {b} else {c}")),
+        ]
+    })
+}
+
+fn policy() -> impl Strategy<Value = String> {
+    let clauses = prop::collection::vec((select(&["when", "when", "unless"][..]), condition()), 0..3);
+    (select(&["permit", "permit", "forbid"][..]), scope(), clauses).prop_map(|(effect, scope, clauses)| {
+        let clauses: String = clauses.iter().map(|(kind, body)| format!(" {kind} {{ {body} }}")).collect();
+        format!("{effect}({scope}){clauses};\n")
+    })
+}
+
+fn demand() -> impl Strategy<Value = Demand> {
+    let path = |text: &str| AbsPath::parse(text).expect("a path of this test");
+    let resource = prop_oneof![
+        select(DIRS).prop_map(move |text| Resource::Dir(path(text))),
+        select(FILES).prop_map(move |text| Resource::File(path(text))),
+        select(DIRS).prop_map(move |text| Resource::File(path(text))),
+    ];
+    (select(Action::ALL), resource).prop_map(|(action, resource)| Demand { action, resource })
+}
+
+fn principal() -> impl Strategy<Value = Principal> {
+    (select(USERS), prop::sample::subsequence(GROUPS, 0..=2)).prop_map(|(name, groups)| Principal {
+        name: name.to_owned(),
+        uid: 7,
+        groups: groups.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+fn store(text: &str) -> Rc<PolicyStore> {
+    let source = PolicySource { name: "test.cedar".into(), text: text.into() };
+    Rc::new(PolicyStore::load(&[source], Strictness::Lenient).expect("policies that parse").0)
+}
+
+fn cases() -> u32 {
+    std::env::var("REX_PROPERTY_CASES").ok().and_then(|number| number.parse().ok()).unwrap_or(2_500)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_decides_as_the_full_set_does(
+        policies in prop::collection::vec(policy(), 0..12),
+        more in prop::collection::vec(policy(), 0..4),
+        narrowed in any::<bool>(),
+        principal in principal(),
+        demands in prop::collection::vec(demand(), 40),
+    ) {
+        let mut stores = vec![store(&policies.concat())];
+        if narrowed {
+            stores.push(store(&more.concat()));
+        }
+        let mut authorizer = Authorizer::new(principal, stores);
+        for demand in demands {
+            prop_assert_eq!(authorizer.decide(&demand), authorizer.decide_full(&demand), "{:?}\n{}", demand, policies.concat());
+        }
+    }
+}
+
+fn decide(text: &str, action: Action, resource: Resource) -> Decision {
+    let principal = Principal { name: "ana".into(), uid: 7, groups: vec!["ops".into()] };
+    Authorizer::new(principal, vec![store(text)]).decide(&Demand { action, resource })
+}
+
+fn file_at(path: &str) -> Resource {
+    Resource::File(AbsPath::parse(path).expect("a path of this test"))
+}
+
+fn is_allowed(text: &str) -> bool {
+    matches!(decide(text, Action::FileRead, file_at("/srv/a")), Decision::Allowed { .. })
+}
+
+const ALL: &str = "permit(principal, action, resource);";
+
+#[test]
+fn nothing_is_allowed_by_no_policy_and_no_store() {
+    assert!(!is_allowed(""));
+    let principal = Principal { name: "ana".into(), uid: 7, groups: vec![] };
+    let demand = Demand { action: Action::FileRead, resource: file_at("/a") };
+    let mut nobody = Authorizer::new(principal, vec![]);
+    assert!(matches!(nobody.decide(&demand), Decision::Denied(_)));
+    assert!(nobody.authorize((), &[]).is_err(), "a grant answers a question");
+}
+
+#[test]
+fn a_permit_that_fails_grants_nothing_and_a_forbid_that_fails_denies() {
+    assert!(!is_allowed("permit(principal, action, resource) when { resource.nosuch == 1 };"));
+    assert!(!is_allowed(&format!("{ALL} forbid(principal, action, resource) when {{ resource.nosuch == 1 }};")));
+    assert!(is_allowed(&format!("{ALL} permit(principal, action, resource) when {{ resource.nosuch == 1 }};")));
+    let text = format!("{ALL}\n@id(\"mistyped\") forbid(principal, action, resource) when {{ resource.nosuch == 1 }};");
+    let Decision::Denied(denial) = decide(&text, Action::FileRead, file_at("/a")) else { panic!("allowed") };
+    assert_eq!(denial.policies.iter().map(|id| id.to_string()).collect::<Vec<_>>(), ["mistyped"]);
+}
+
+#[test]
+fn action_groups_and_user_groups_work_in_permit_and_forbid() {
+    let group = "action in file_system::Action::\"SafeIO\"";
+    assert!(is_allowed(&format!("permit(principal, {group}, resource);")));
+    assert!(!is_allowed(&format!("{ALL} forbid(principal, {group}, resource);")));
+    assert!(is_allowed("permit(principal in Group::\"ops\", action, resource);"));
+    assert!(!is_allowed("permit(principal in Group::\"dev\", action, resource);"));
+    assert!(is_allowed("permit(principal == User::\"ana\", action, resource) when { principal.uid == 7 };"));
+}
+
+#[test]
+fn a_denial_names_action_resource_and_the_policies_that_forbid() {
+    let text = format!(
+        "{ALL}\n@id(\"no-shadow\")\nforbid(principal, action, resource == file_system::File::\"/etc/shadow\");\nforbid(principal, action, resource in file_system::Dir::\"/etc\");"
+    );
+    let Decision::Denied(denial) = decide(&text, Action::FileRead, file_at("/etc/shadow")) else { panic!("allowed") };
+    assert_eq!(&*denial.action, "file_system::Action::\"read\"");
+    assert_eq!(&*denial.resource, "file_system::File::\"/etc/shadow\"");
+    assert_eq!(denial.policies.iter().map(|id| id.to_string()).collect::<Vec<_>>(), ["no-shadow", "test.cedar:4"]);
+}
+
+#[test]
+fn ids_are_data_and_never_policy() {
+    let odd = "/a\") ; permit(principal, action, resource); //\n::x\\";
+    let text = "permit(principal, action, resource == file_system::File::\"/a\");";
+    assert!(matches!(decide(text, Action::FileRead, file_at(odd)), Decision::Denied(_)));
+    assert!(matches!(decide(ALL, Action::FileRead, file_at(odd)), Decision::Allowed { .. }));
+}
+
+fn load(text: &[u8], strictness: Strictness) -> Result<Vec<String>, String> {
+    let source = PolicySource { name: "p.cedar".into(), text: text.into() };
+    PolicyStore::load(&[source], strictness)
+        .map(|(_, warnings)| warnings.iter().map(ToString::to_string).collect())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_cannot_be_parsed_is_refused_with_its_place() {
+    for (text, place) in [
+        (b"permit(principal,\naction, resource)".as_slice(), "p.cedar:2:"),
+        (b"\n\npermit(".as_slice(), "p.cedar:3:"),
+        (b"// \xff".as_slice(), "p.cedar:1:"),
+        ("\u{feff}".as_bytes(), "p.cedar:1:"),
+        (b"permit(principal, action, resource)\nwhen { nosuch(1) };".as_slice(), "p.cedar:2:"),
+    ] {
+        for strictness in [Strictness::Lenient, Strictness::Strict] {
+            let error = load(text, strictness).expect_err("it does not parse");
+            assert!(error.starts_with(place), "{error}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_validate_warns_and_is_refused_when_strict() {
+    for (text, names, advice) in [
+        ("permit(principal is Robot, action, resource);", "Robot", "entity type of the schema"),
+        ("permit(principal, action == file_system::Action::\"Open\", resource);", "Open", "action of the schema"),
+        (
+            "permit(principal, action, resource) when { resource.path == \"/a\" };",
+            "path",
+            "resource is file_system::File",
+        ),
+        (
+            "permit(principal, action, resource) when { [file_system::Dir::\"/a\", file_system::File::\"/b\"].contains(resource) };",
+            "Dir",
+            "do not mix types",
+        ),
+        ("permit(principal, action, resource == ?resource);", "template", "write the entity"),
+        (
+            "@id(\"x\") permit(principal, action, resource); @id(\"x\") permit(principal, action, resource);",
+            "`x`",
+            "its own `@id`",
+        ),
+    ] {
+        let warnings = load(text.as_bytes(), Strictness::Lenient).expect("it loads").join("\n");
+        assert!(
+            warnings.starts_with("p.cedar:1: ") && warnings.contains(names) && warnings.contains(advice),
+            "{text}\n{warnings}"
+        );
+        assert!(load(text.as_bytes(), Strictness::Strict).is_err(), "{text}");
+    }
+    assert_eq!(load(b"// nothing", Strictness::Strict), Ok(vec![]));
+    let impossible =
+        "permit(principal, action == file_system::Action::\"write\", resource) when { resource is file_system::Dir };";
+    assert!(load(impossible.as_bytes(), Strictness::Strict).expect("it is valid").join("").contains("never match"));
+}
