@@ -31,7 +31,7 @@ const NO_NEW_PRIVILEGES: &[&str] = &["/usr/bin/setpriv", "--no-new-privs"];
 
 fn run(world: World, script: &str) -> (Report, Option<i32>) {
     let (ours, theirs) = pair();
-    let child = start(theirs, "", &[NO_NEW_PRIVILEGES, &["/usr/bin/prlimit", "--as=268435456"]].concat());
+    let child = start(theirs, "", &[NO_NEW_PRIVILEGES, &["/usr/bin/prlimit", "--as=134217728"]].concat());
     let report = serve(ours, world, script);
     let ended = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
@@ -50,7 +50,7 @@ fn a_sealed_worker_runs_scripts() {
         ("grep(\"(c|o)+n\", \"/d/f\") + [#{a: 1}.to_json(), parse_json(`{\"a\": 1}`).a]", "[\"content\", \"{\\\"a\\\":1}\", 1]"),
         ("parse_datetime(\"Tue, 21 Oct 2025 14:30:05 +0000\", DateTimeFormat::RFC2822).epoch_seconds()", "1761057005"),
         ("write(\"/d/f\", \"x\"); ls(\"/d\").keys()", "[\"f\"]"),
-        ("fn r(n) { if n > 0 { [n].map(|x| r(x - 1))[0] } else { 7 } } r(30)", "7"),
+        ("fn r(n) { if n > 0 { [n].map(|x| r(x - 1))[0] } else { 7 } } r(20)", "7"),
     ] {
         let (report, code) = run(world.clone(), script);
         assert_eq!((report.fault, report.output.as_str(), code), (None, output, Some(0)), "{script}");
