@@ -140,11 +140,11 @@ fn systemd_may_pass_the_socket_and_is_told_of_readiness() {
         .env("NOTIFY_SOCKET", folder.path().join("notify"))
         .stdin(Stdio::null())
         .stderr(Stdio::null());
-    // SAFETY: dup2 is async-signal-safe.
+    // SAFETY: fcntl and dup2 are async-signal-safe.
     unsafe {
-        command.pre_exec(move || match libc::dup2(passed, 3) {
-            -1 => Err(std::io::Error::last_os_error()),
-            _ => Ok(()),
+        command.pre_exec(move || {
+            let placed = if passed == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(passed, 3) };
+            if placed == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
         })
     };
     let mut broker = command.spawn().expect("rex-broker starts");

@@ -95,7 +95,7 @@ fn a_client_of_another_version_is_told_so() {
 #[test]
 fn a_client_that_goes_away_ends_its_run() {
     let daemon = Daemon::start(&Settings::default());
-    for cut in [3, 9, 40] {
+    for cut in [3, 9, 30] {
         let mut stream = connect(&daemon);
         stream.write_all(&submitted("sleep(100)")[..cut]).expect("the broker reads");
     }

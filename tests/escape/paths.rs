@@ -55,14 +55,14 @@ fn swap(one: &Path, other: &Path) {
 /// Tries something many times and counts what came of it.
 fn counting(act: &str) -> String {
     format!(
-        "let secret = 0; let public = 0; let other = 0;\n\
+        "let secret = 0; let plain = 0; let other = 0;\n\
          for i in 0..4000 {{\n\
            try {{\n\
              let text = {act};\n\
-             if text.contains(\"SECRET\") {{ secret += 1; }} else {{ public += 1; }}\n\
+             if text.contains(\"SECRET\") {{ secret += 1; }} else {{ plain += 1; }}\n\
            }} catch {{ other += 1; }}\n\
          }}\n\
-         `${{secret}} ${{public > 0}} ${{other > 0}}`"
+         `${{secret}} ${{plain > 0}} ${{other > 0}}`"
     )
 }
 
