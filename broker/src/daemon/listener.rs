@@ -7,7 +7,6 @@
 use crate::sys::process;
 use crate::sys::socket::{self, set_nonblocking};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName, traits::Stream};
-use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use interprocess::os::unix::uds_local_socket;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -41,7 +40,10 @@ impl Listener {
         clear(path).map_err(fault)?;
         let bind = || {
             let name = path.to_fs_name::<GenericFilePath>()?;
-            ListenerOptions::new().name(name).mode(0o666).create_sync_as::<uds_local_socket::Listener>()
+            let socket = ListenerOptions::new().name(name).create_sync_as::<uds_local_socket::Listener>()?;
+            // Whatever the umask says.
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+            Ok::<_, std::io::Error>(socket)
         };
         let mut socket = bind().map_err(|error| fault(error.to_string()))?;
         // Its own clean-up would remove the socket from every session that ends.
@@ -85,7 +87,7 @@ fn passed() -> Result<Option<OwnedFd>, String> {
 fn make_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     match path.parent() {
-        Some(folder) if !folder.exists() => std::fs::DirBuilder::new().mode(0o755).create(folder),
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => std::fs::DirBuilder::new().mode(0o755).create(folder),
         _ => Ok(()),
     }
 }
