@@ -114,6 +114,11 @@ impl Error {
         Self { kind: Kind { origin, ..kind.into() }, message: message.into() }
     }
 
+    /// The kind.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The message.
     pub fn message(&self) -> &str {
         &self.message

@@ -66,8 +66,9 @@ fn renounce_files() -> Result<(), SealError> {
         SealError::Start(format!("the kernel's landlock ABI is {known}, at least {MINIMUM_ABI} is needed"))
     })?;
     let restrict = || -> Result<_, RulesetError> {
-        let mut ruleset =
-            Ruleset::default().set_compatibility(CompatLevel::HardRequirement).handle_access(AccessFs::from_all(abi))?;
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))?;
         if abi >= ABI::V4 {
             ruleset = ruleset.handle_access(AccessNet::from_all(abi))?;
         }

@@ -41,6 +41,17 @@ unsafe impl GlobalAlloc for Memory {
     }
 }
 
+impl Memory {
+    /// Large texts come and go: memory is kept for the next one rather than given back and zeroed anew.
+    pub fn keep() {
+        #[cfg(target_env = "gnu")]
+        for (parameter, bytes) in [(libc::M_MMAP_THRESHOLD, 32 << 20), (libc::M_TRIM_THRESHOLD, 64 << 20)] {
+            // SAFETY: `mallopt` takes any value, and nothing else allocates meanwhile.
+            unsafe { libc::mallopt(parameter, bytes) };
+        }
+    }
+}
+
 fn obtained(memory: *mut u8) -> *mut u8 {
     if memory.is_null() {
         exit(EXIT_OUT_OF_MEMORY);

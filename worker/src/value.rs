@@ -5,18 +5,28 @@ use rhai::{Array, Dynamic, Map};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{Display, Write};
+use std::rc::Rc;
 
 /// How deep a value may nest to be shown in full.
 const DEPTH: usize = 64;
 
 /// The text forms of the types that this program adds to the language.
-#[derive(Debug, Default)]
-pub struct Texts(RefCell<HashMap<TypeId, fn(&Dynamic) -> Option<String>>>);
+#[derive(Default)]
+pub struct Texts(RefCell<HashMap<TypeId, Rc<Form>>>);
+
+type Form = dyn Fn(&Dynamic) -> Option<String>;
 
 impl Texts {
     /// Values of type `T` read as they display.
     pub fn add<T: Display + Clone + 'static>(&self) {
-        self.0.borrow_mut().insert(TypeId::of::<T>(), |value| value.read_lock::<T>().map(|value| value.to_string()));
+        let form = |value: &Dynamic| value.read_lock::<T>().map(|value| value.to_string());
+        self.0.borrow_mut().insert(TypeId::of::<T>(), Rc::new(form));
+    }
+
+    /// Values of type `T` read as `name`.
+    pub fn add_named<T: 'static>(&self, name: &str) {
+        let name = name.to_owned();
+        self.0.borrow_mut().insert(TypeId::of::<T>(), Rc::new(move |_| Some(name.clone())));
     }
 
     /// A value as a script's result: texts as they are, what is inside arrays and maps as [`Self::debug`].
@@ -68,7 +78,7 @@ impl Texts {
 
     /// The text of a value whose type was added.
     pub fn own(&self, value: &Dynamic) -> Option<String> {
-        let show = self.0.borrow().get(&value.type_id()).copied();
+        let show = self.0.borrow().get(&value.type_id()).cloned();
         show.and_then(|show| show(value))
     }
 }

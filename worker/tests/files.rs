@@ -37,16 +37,22 @@ fn commands_read() {
         ("cat([cat::n], \"/d/a.txt\")", "     1\tone\n     2\ttwo words\n     3\t\n     4\tlast"),
         ("wc(\"/d/a.txt\")", r##"#{"bytes": 20, "lines": 3, "words": 4}"##),
         ("wc([wc::l], \"/d/a.txt\")", r##"#{"lines": 3}"##),
-        ("tail([tail::n(-1)], \"/d/a.txt\") + tail([tail::n(1)], \"/d/a.txt\") + tail([tail::range(2, 3)], \"/d/a.txt\")",
-            r#"["last", "one", "two words", ""]"#),
-        ("grep([grep::n], \"o\", \"/d/a.txt\") + grep([grep::c, grep::v], \"o\", \"/d/a.txt\") + grep([grep::i, grep::m(1)], \"O\", \"/d/a.txt\")",
-            r#"["1:one", "2:two words", "2", "one"]"#),
+        (
+            "tail([tail::n(-1)], \"/d/a.txt\") + tail([tail::n(1)], \"/d/a.txt\") + tail([tail::range(2, 3)], \"/d/a.txt\")",
+            r#"["last", "one", "two words", ""]"#,
+        ),
+        (
+            "grep([grep::n], \"o\", \"/d/a.txt\") + grep([grep::c, grep::v], \"o\", \"/d/a.txt\") + grep([grep::i, grep::m(1)], \"O\", \"/d/a.txt\")",
+            r#"["1:one", "2:two words", "2", "one"]"#,
+        ),
         ("awk_field(2, \" \", \"/d/a.txt\")", r#"["words"]"#),
         ("awk_count_unique(1, \"o\", \"/d/a.txt\")", r##"#{"": 2, "last": 1, "tw": 1}"##),
         ("ls(\"/d\").keys()", r#"["a.txt", "empty", "sub"]"#),
         ("ls([ls::a], \"/d/\").keys()", r#"[".hidden", "a.txt", "empty", "sub"]"#),
-        ("ls(\"/d/a.txt\")",
-            "! Script: IoErrorKind: InvalidArguments: Invalid arguments: ls: /d/a.txt: Not a directory or symlink (line 1, position 1)"),
+        (
+            "ls(\"/d/a.txt\")",
+            "! Script: IoErrorKind: InvalidArguments: Invalid arguments: ls: /d/a.txt: Not a directory or symlink (line 1, position 1)",
+        ),
     ]);
 }
 
@@ -90,9 +96,14 @@ fn commands_change() {
     assert_eq!(text("/d/sub/b"), None);
     assert!(report.world.dirs.contains("/d/made") && report.world.dirs.contains("/x/y"));
     assert_rows(&[
-        ("rm(\"/d/none\")", "! Script: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 1)"),
-        ("rm(\"/d/sub\")",
-            "! Script: IoErrorKind: DirectoryNotEmpty: Directory not empty: A path led to a non-empty directory location. To include contents of this directory, use the recursive flag: /d/sub (line 1, position 1)"),
+        (
+            "rm(\"/d/none\")",
+            "! Script: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 1)",
+        ),
+        (
+            "rm(\"/d/sub\")",
+            "! Script: IoErrorKind: DirectoryNotEmpty: Directory not empty: A path led to a non-empty directory location. To include contents of this directory, use the recursive flag: /d/sub (line 1, position 1)",
+        ),
     ]);
 }
 
@@ -123,18 +134,30 @@ fn files_are_read_and_written() {
         ("f.counts().to_map()", r##"#{"byte_count": 20, "line_count": 3, "word_count": 4}"##),
         ("f.read_lines(ReadLinesOptions().count(-2).build())", r#"["", "last"]"#),
         ("f.read_lines(ReadLinesOptions().start(2).count(1).build())", r#"["two words"]"#),
-        ("let o = ReadPageOptions().num_lines(3).build(); [f.read_page(o), f.read_page(o), f.read_page(o), f.read().len]",
-            r#"[["one", "two words", ""], ["last"], [], 20]"#),
+        (
+            "let o = ReadPageOptions().num_lines(3).build(); [f.read_page(o), f.read_page(o), f.read_page(o), f.read().len]",
+            r#"[["one", "two words", ""], ["last"], [], 20]"#,
+        ),
         ("f.search(\"^.wo\").map(|m| `${m.line_number}${m.line_content}`)", r#"["2two words"]"#),
-        ("let m = f.metadata(); [m.type(), m.file_size(), m.permissions(), m.owner.user, m.allocated_size(), m.symlink_target()]",
-            r#"[File, 20, 33188, "bob", 4096, ()]"#),
+        (
+            "let m = f.metadata(); [m.type(), m.file_size(), m.permissions(), m.owner.user, m.allocated_size(), m.symlink_target()]",
+            r#"[File, 20, 33188, "bob", 4096, ()]"#,
+        ),
         ("f.get_last_modified_time()", "1700000000000000005"),
         ("dir.get_ownership().group", "users"),
         ("let g = f.write(\"new\"); [g.read(), cat(\"/d/a.txt\")]", r#"["new", "new"]"#),
-        ("f.write_in_place(\"x\"); f.delete(DeleteFileOptions().build()); f.delete(DeleteFileOptions().force(true).build()); ls(\"/d\").len()", "2"),
-        ("let e = dir.list_entries()[\"sub\"]; [e.name, e.type(), e.to_map(), e.open_as_dir(OpenDirOptions().build())]",
-            r##"["sub", Dir, #{"inode": 7, "name": "sub", "type": "Dir"}, DirHandle(/d/sub)]"##),
-        ("let e = dir.list_entries()[\"a.txt\"]; [e.metadata().file_size(), e.open_as_file(OpenFileOptions().build()).read().len]", "[20, 20]"),
+        (
+            "f.write_in_place(\"x\"); f.delete(DeleteFileOptions().build()); f.delete(DeleteFileOptions().force(true).build()); ls(\"/d\").len()",
+            "2",
+        ),
+        (
+            "let e = dir.list_entries()[\"sub\"]; [e.name, e.type(), e.to_map(), e.open_as_dir(OpenDirOptions().build())]",
+            r##"["sub", Dir, #{"inode": 7, "name": "sub", "type": "Dir"}, DirHandle(/d/sub)]"##,
+        ),
+        (
+            "let e = dir.list_entries()[\"a.txt\"]; [e.metadata().file_size(), e.open_as_file(OpenFileOptions().build()).read().len]",
+            "[20, 20]",
+        ),
     ];
     for (script, expected) in rows {
         assert_eq!(output(&run(world(), &with_file(script))), expected, "{script}");

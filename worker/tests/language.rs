@@ -58,6 +58,8 @@ fn objects_read_the_same_everywhere() {
         ("ls(\"/d\")", r##"#{"f.txt": DirEntry(f.txt)}"##),
         ("[type_of(ls(\"/d\")[\"f.txt\"]), type_of(cat::n), type_of(rm::f)]", r#"["DirEntry", "CatFlag", "RmFlag"]"#),
         ("MetricUnitType::TIME", "TIME"),
+        ("[OpenDirOptions().build(), cat::n, MetricBuilder()]", "[OpenDirOptions, CatFlag, MetricBuilder]"),
+        ("let o = OpenDirOptions().build(); `${o} ${[cat::n]}`", "OpenDirOptions [CatFlag]"),
         ("DateTime(2025, 1, 2, 3, 4, 5, 0)", "2025-01-02T03:04:05Z"),
     ]);
 }
@@ -72,44 +74,71 @@ fn errors_uncaught() {
         ("print(1)", "! Compile: Syntax error: reserved keyword 'print' is disabled (line 1, position 1)"),
         ("throw \"x\"", "! Script: Runtime error: x (line 1, position 1)"),
         ("throw", "! Script: Runtime error (line 1, position 1)"),
-        ("throw #{source: \"Billing\", message: \"no credit\", kind: \"Money\"}",
-            "! Script: Billing: Unknown: no credit (line 1, position 1)"),
+        (
+            "throw #{source: \"Billing\", message: \"no credit\", kind: \"Money\"}",
+            "! Script: Billing: Unknown: no credit (line 1, position 1)",
+        ),
         ("throw #{a: 1}", "! Script: Unknown: Unknown: No message available (line 1, position 1)"),
         ("throw [1, EntryType::DIR]", "! Script: Runtime error: [1, Dir] (line 1, position 1)"),
-        ("fn f() { throw #{a: EntryType::DIR} }\nf()",
-            "! Script: Runtime error: #{\"a\": Dir} (line 1, position 10)\nin call to function 'f' (line 2, position 1)"),
-        ("fn f() { cat(\"/d/none\") }\nf()",
-            "! Script: Runtime error: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 10)\nin call to function 'f' (line 2, position 1)"),
-        ("[1].map(|x| { throw \"q\" + x })",
-            "! Script: Runtime error: q1 (line 1, position 15)\nin closure call (line 1, position 5)\nin call to function 'map' (line 1, position 5)"),
-        ("cat(\"/d/none\")", "! Script: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 1)"),
+        (
+            "fn f() { throw #{a: EntryType::DIR} }\nf()",
+            "! Script: Runtime error: #{\"a\": Dir} (line 1, position 10)\nin call to function 'f' (line 2, position 1)",
+        ),
+        (
+            "fn f() { cat(\"/d/none\") }\nf()",
+            "! Script: Runtime error: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 10)\nin call to function 'f' (line 2, position 1)",
+        ),
+        (
+            "[1].map(|x| { throw \"q\" + x })",
+            "! Script: Runtime error: q1 (line 1, position 15)\nin closure call (line 1, position 5)\nin call to function 'map' (line 1, position 5)",
+        ),
+        (
+            "cat(\"/d/none\")",
+            "! Script: IoErrorKind: IoError: No such file or directory (os error 2) (line 1, position 1)",
+        ),
         ("nofn(1, [], #{}, true)", "! Script: Function not found: nofn (i64, array, map, bool) (line 1, position 1)"),
         ("info(1)", "! Script: Function not found: info (i64) (line 1, position 1)"),
         ("let a = [1]; a[5]", "! Script: Array index 5 out of bounds: only 1 element in array (line 1, position 16)"),
         ("9223372036854775807 + 1", "! Script: Addition overflow: 9223372036854775807 + 1 (line 1, position 21)"),
         ("let z = 0; 1 / z", "! Script: Division by zero: 1 / 0 (line 1, position 14)"),
         ("parse_json(\"[1]\")", "! Script: Output type incorrect: array (expecting map) (line 1, position 1)"),
-        ("import \"lib\" as l;", "! Script: Runtime error: `lib` is not absolute: a script has no directory to import from\nin module 'lib' (line 1, position 8)"),
+        (
+            "import \"lib\" as l;",
+            "! Script: Runtime error: `lib` is not absolute: a script has no directory to import from\nin module 'lib' (line 1, position 8)",
+        ),
     ]);
 }
 
 #[test]
 fn errors_caught() {
     assert_rows(&[
-        ("let r = []; try { throw \"s\" } catch (e) { r += e } try { throw #{a: 1} } catch (e) { r += e.a } r", "[\"s\", 1]"),
-        ("let r; try { 1 / 0 } catch (e) { r = [e.error, e.message] } r", r#"["ErrorArithmetic", "Division by zero: 1 / 0"]"#),
-        ("let r; try { cat(\"/d/none\") } catch (e) { r = [e.keys(), e.kind == IoErrorKind::IoError, e.kind.to_string(), e.source] } r",
-            r#"[["kind", "message", "source"], true, "IoError", "IoErrorKind"]"#),
-        ("[IoErrorKind::Other == CommonUtilsErrorKind::Other, IoErrorKind::Other != 1, IoErrorKind::Other == IoErrorKind::Other]",
-            "[false, true, true]"),
-        ("let r = \"none\"; try { parse_json(`{\"a\": `) } catch (e) { r = \"caught\" } r",
-            "! Script: Syntax error: Script is incomplete (line 1, position 7)"),
+        (
+            "let r = []; try { throw \"s\" } catch (e) { r += e } try { throw #{a: 1} } catch (e) { r += e.a } r",
+            "[\"s\", 1]",
+        ),
+        (
+            "let r; try { 1 / 0 } catch (e) { r = [e.error, e.message] } r",
+            r#"["ErrorArithmetic", "Division by zero: 1 / 0"]"#,
+        ),
+        (
+            "let r; try { cat(\"/d/none\") } catch (e) { r = [e.keys(), e.kind == IoErrorKind::IoError, e.kind.to_string(), e.source] } r",
+            r#"[["kind", "message", "source"], true, "IoError", "IoErrorKind"]"#,
+        ),
+        (
+            "[IoErrorKind::Other == CommonUtilsErrorKind::Other, IoErrorKind::Other != 1, IoErrorKind::Other == IoErrorKind::Other]",
+            "[false, true, true]",
+        ),
+        (
+            "let r = \"none\"; try { parse_json(`{\"a\": `) } catch (e) { r = \"caught\" } r",
+            "! Script: Syntax error: Script is incomplete (line 1, position 7)",
+        ),
     ]);
 }
 
 #[test]
 fn denials_are_told_by_their_origin() {
-    let world = || World::new(&[("/d/f", "x")]).deny("read /d/f").deny("redacted_read /d/f").refuse("open /d/g", libc::EACCES);
+    let world =
+        || World::new(&[("/d/f", "x")]).deny("read /d/f").deny("redacted_read /d/f").refuse("open /d/g", libc::EACCES);
     let class = |script: &str| run(world(), script).fault.map(|(class, _)| class);
     let catch = "let m; try { cat(\"/d/f\") } catch (e) { m = e } ";
     for (script, expected) in [
@@ -118,7 +147,10 @@ fn denials_are_told_by_their_origin() {
         ("fn f(p) { [p].map(|x| cat(x)) } f(\"/d/f\")", FaultClass::Denied),
         ("import \"/d/f.\" as m;", FaultClass::Script),
         ("throw \"Permission denied\"", FaultClass::Script),
-        ("throw #{kind: IoErrorKind::PermissionDenied, message: \"Permission denied: bob\", source: \"IoErrorKind\"}", FaultClass::Script),
+        (
+            "throw #{kind: IoErrorKind::PermissionDenied, message: \"Permission denied: bob\", source: \"IoErrorKind\"}",
+            FaultClass::Script,
+        ),
         ("cat(\"/d/g\")", FaultClass::AccessRefused),
         ("throw \"Permission denied (os error 13)\"", FaultClass::Script),
     ] {
@@ -147,9 +179,7 @@ fn limits_end_a_script() {
 
 #[test]
 fn arguments_become_variables() {
-    let with = |arguments: &str, script: &str| {
-        result(World { arguments: arguments.into(), ..World::new(&[]) }, script)
-    };
+    let with = |arguments: &str, script: &str| result(World { arguments: arguments.into(), ..World::new(&[]) }, script);
     let all = r#"{"s": {"stringValue": "é"}, "i": {"integerValue": -5}, "d": {"doubleValue": 3}, "b": {"booleanValue": true},
         "l": {"listValue": [{"integerValue": 1}]}, "m": {"mapValue": {}}, "x y": {"longValue": 1}, "cat": {"longValue": 2}}"#;
     assert_eq!(with(all, "[s, i, d, b, l, m, is_def_var(\"s\")]"), r##"["é", -5, 3.0, true, [1], #{}, true]"##);
@@ -178,9 +208,14 @@ fn messages_metrics_and_alarms() {
     assert_eq!(report.metrics[0].dimensions.len(), 1);
     assert_eq!(&*report.alarms[0].kind, "a");
     assert_rows(&[
-        ("MetricBuilder().value(1.0).unit(MetricUnitType::TIME).publish()",
-            "! Script: Runtime error: `metric_name` must be initialized (line 1, position 55)"),
-        ("AlarmBuilder().details(\"d\").publish()", "! Script: Runtime error: `alarm_type` must be initialized (line 1, position 29)"),
+        (
+            "MetricBuilder().value(1.0).unit(MetricUnitType::TIME).publish()",
+            "! Script: Runtime error: `metric_name` must be initialized (line 1, position 55)",
+        ),
+        (
+            "AlarmBuilder().details(\"d\").publish()",
+            "! Script: Runtime error: `alarm_type` must be initialized (line 1, position 29)",
+        ),
     ]);
 }
 
@@ -191,8 +226,10 @@ fn small_functions() {
         ("let t = timestamp(); sleep(0.02); sleep(0); sleep(-1.0); t.elapsed >= 0.02", "true"),
         ("replace_text(\"a.b.c\", \".\", \"$1\", ReplacementOptions().replace_all(true).build())", "a$1b$1c"),
         ("replace_text(\"k=v\", `(\\w)=(\\w)`, \"$2=$1\", ReplacementOptions().is_regex(true).build())", "v=k"),
-        ("replace_text(\"\", \"[\", \"\", ReplacementOptions().is_regex(true).build()).len",
-            "! Script: IoErrorKind: ValidationError: Validation error: Invalid regex pattern: '[' - regex parse error:\n    [\n    ^\nerror: unclosed character class (line 1, position 1)"),
+        (
+            "replace_text(\"\", \"[\", \"\", ReplacementOptions().is_regex(true).build()).len",
+            "! Script: IoErrorKind: ValidationError: Validation error: Invalid regex pattern: '[' - regex parse error:\n    [\n    ^\nerror: unclosed character class (line 1, position 1)",
+        ),
         ("#{b: 1, a: [1, 2], c: 'x'}.to_json()", r#"{"a":[1,2],"b":1,"c":"x"}"#),
         ("parse_json(`{\"a\": [1, 2.0, null, true, \"x\"]}`)", r##"#{"a": [1, 2.0, (), true, "x"]}"##),
         ("seq(3, 1) + seq([seq::step(-1)], 3, 1)", "[3, 2, 1]"),
@@ -205,18 +242,32 @@ fn small_functions() {
 fn builders_change_in_place_and_check_types() {
     assert_rows(&[
         ("let o = OpenFileOptions(); o.read(true); let p = o.write(true); type_of(p)", "OpenFileOptions"),
-        ("try { DirConfig().build() } catch (e) { throw type_of(e) + \": \" + e }",
-            "! Script: Runtime error: string: Invalid arguments: Field not initialized: path (line 1, position 41)"),
-        ("OpenDirOptions().create(1)", "! Script: Function not found: create (OpenDirOptions, i64) (line 1, position 18)"),
-        ("OpenDirOptions().special(true)", "! Script: Function not found: special (OpenDirOptions, bool) (line 1, position 18)"),
-        ("ReadLinesOptions().start(-1)",
-            "! Script: Runtime error: Parameter conversion failed for start: out of range integral type conversion attempted (line 1, position 20)"),
+        (
+            "try { DirConfig().build() } catch (e) { throw type_of(e) + \": \" + e }",
+            "! Script: Runtime error: string: Invalid arguments: Field not initialized: path (line 1, position 41)",
+        ),
+        (
+            "OpenDirOptions().create(1)",
+            "! Script: Function not found: create (OpenDirOptions, i64) (line 1, position 18)",
+        ),
+        (
+            "OpenDirOptions().special(true)",
+            "! Script: Function not found: special (OpenDirOptions, bool) (line 1, position 18)",
+        ),
+        (
+            "ReadLinesOptions().start(-1)",
+            "! Script: Runtime error: Parameter conversion failed for start: out of range integral type conversion attempted (line 1, position 20)",
+        ),
     ]);
 }
 
 #[test]
 fn modules_are_files() {
-    let files = [("/lib/a.rhai", "fn double(x) { x * 2 } export const V = \"1\";"), ("/lib/bad.rhai", "let x = ;"), ("/lib/me.rhai", "import \"/lib/me\" as me;")];
+    let files = [
+        ("/lib/a.rhai", "fn double(x) { x * 2 } export const V = \"1\";"),
+        ("/lib/bad.rhai", "let x = ;"),
+        ("/lib/me.rhai", "import \"/lib/me\" as me;"),
+    ];
     let result = |script| result(World::new(&files), script);
     assert_eq!(result("import \"/lib/a\" as a; [a::double(4), a::V]"), r#"[8, "1"]"#);
     assert_eq!(result("import \"/lib/none\" as a;"), "! Script: Module not found: /lib/none (line 1, position 8)");

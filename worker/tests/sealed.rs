@@ -45,9 +45,18 @@ fn a_sealed_worker_runs_scripts() {
         ("cat(\"/d/f\")", "content"),
         ("sleep(0.01); now().year > 2024 && timestamp().elapsed >= 0.0", "true"),
         ("random_alphanumeric(5).len", "5"),
-        ("let a = []; for i in 0..300_000 { a.push(`${i}`); } let b = a.filter(|x| x.len > 5); [a.len, b.len]", "[300000, 200000]"),
-        ("let s = \"\"; for i in 0..200 { s.pad(10_000 * i, \"x\"); } s = \"\"; let t = \"y\"; t.pad(8_000_000, \"z\"); t.len", "8000000"),
-        ("grep(\"(c|o)+n\", \"/d/f\") + [#{a: 1}.to_json(), parse_json(`{\"a\": 1}`).a]", "[\"content\", \"{\\\"a\\\":1}\", 1]"),
+        (
+            "let a = []; for i in 0..300_000 { a.push(`${i}`); } let b = a.filter(|x| x.len > 5); [a.len, b.len]",
+            "[300000, 200000]",
+        ),
+        (
+            "let s = \"\"; for i in 0..200 { s.pad(10_000 * i, \"x\"); } s = \"\"; let t = \"y\"; t.pad(8_000_000, \"z\"); t.len",
+            "8000000",
+        ),
+        (
+            "grep(\"(c|o)+n\", \"/d/f\") + [#{a: 1}.to_json(), parse_json(`{\"a\": 1}`).a]",
+            "[\"content\", \"{\\\"a\\\":1}\", 1]",
+        ),
         ("parse_datetime(\"Tue, 21 Oct 2025 14:30:05 +0000\", DateTimeFormat::RFC2822).epoch_seconds()", "1761057005"),
         ("write(\"/d/f\", \"x\"); ls(\"/d\").keys()", "[\"f\"]"),
         ("fn r(n) { if n > 0 { [n].map(|x| r(x - 1))[0] } else { 7 } } r(20)", "7"),

@@ -60,5 +60,9 @@ fn sleep(time: Option<Duration>) {
 
 /// Nothing for what is no time to wait; too long is as good as for ever, a run ends before.
 fn duration(seconds: f64) -> Option<Duration> {
-    if seconds > 0.0 { Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::from(u32::MAX)))) } else { None }
+    if seconds > 0.0 {
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(u64::from(u32::MAX))))
+    } else {
+        None
+    }
 }

@@ -15,7 +15,17 @@ use std::time::SystemTime;
 const EPOCH: Civil = date(1970, 1, 1).at(0, 0, 0, 0);
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -62,9 +72,10 @@ impl DateTime {
     }
 
     fn from_epoch(seconds: i64, nanos: i64) -> std::result::Result<Self, Error> {
-        let nanos = i32::try_from(nanos).ok().filter(|nanos| (0..1_000_000_000).contains(nanos)).ok_or_else(|| {
-            invalid(&format!("Invalid nanos portion: {nanos}. Must be 0-999,999,999"))
-        })?;
+        let nanos = i32::try_from(nanos)
+            .ok()
+            .filter(|nanos| (0..1_000_000_000).contains(nanos))
+            .ok_or_else(|| invalid(&format!("Invalid nanos portion: {nanos}. Must be 0-999,999,999")))?;
         EPOCH
             .checked_add(SignedDuration::from_secs(seconds))
             .and_then(|civil| civil.checked_add(SignedDuration::from_nanos(nanos.into())))
@@ -111,7 +122,15 @@ fn invalid(reason: &str) -> Error {
     Error::new(CommonUtils::InvalidArguments, format!("Invalid arguments: {reason}"))
 }
 
-fn from_parts(year: i64, month: i64, day: i64, hour: i64, minute: i64, second: i64, nanosecond: i64) -> Result<DateTime> {
+fn from_parts(
+    year: i64,
+    month: i64,
+    day: i64,
+    hour: i64,
+    minute: i64,
+    second: i64,
+    nanosecond: i64,
+) -> Result<DateTime> {
     let parts = [("month", month), ("day", day), ("hour", hour), ("minute", minute), ("second", second)];
     for (name, value) in parts {
         if value < 0 {
@@ -133,7 +152,8 @@ pub fn register(surface: &mut Surface) {
     surface.constants("DateTimeFormat", Format::ALL.iter().map(|format| (format.to_string(), *format)));
     surface.shown::<DateTime>("DateTime");
     surface.function("DateTime", from_parts);
-    surface.function("from_epoch_seconds", |seconds: i64| -> Result<DateTime> { Ok(DateTime::from_epoch(seconds, 0)?) });
+    surface
+        .function("from_epoch_seconds", |seconds: i64| -> Result<DateTime> { Ok(DateTime::from_epoch(seconds, 0)?) });
     surface.function("from_epoch_nanos", |seconds: i64, nanos: i64| -> Result<DateTime> {
         Ok(DateTime::from_epoch(seconds, nanos)?)
     });
@@ -145,9 +165,8 @@ pub fn register(surface: &mut Surface) {
     surface.function("parse_datetime", |text: &str, format: Format| -> Result<DateTime> {
         Ok(DateTime::of(format.read(text)?))
     });
-    surface.function("to_string", |date: DateTime, format: Format| -> Result<String> {
-        Ok(format.write(date.civil()?)?)
-    });
+    surface
+        .function("to_string", |date: DateTime, format: Format| -> Result<String> { Ok(format.write(date.civil()?)?) });
     surface.function("epoch_seconds", |date: DateTime| -> Result<i64> { Ok(date.epoch_seconds()?) });
     surface.function("nanos", |date: DateTime| date.nanosecond);
     surface.function("month_str", |date: DateTime| date.month_name());
@@ -200,7 +219,10 @@ mod tests {
     #[test]
     fn parts_that_make_no_date_are_found_when_used() {
         let date = from_parts(2025, 2, 30, 0, 0, 0, 0).unwrap();
-        assert_eq!(date.epoch_seconds().unwrap_err().message(), "Invalid arguments: Invalid time component: day was not in range");
+        assert_eq!(
+            date.epoch_seconds().unwrap_err().message(),
+            "Invalid arguments: Invalid time component: day was not in range"
+        );
         assert!(from_parts(2025, 257, 1, 0, 0, 0, 0).unwrap().civil().is_err());
         assert!(from_parts(2025, -1, 1, 0, 0, 0, 0).is_err());
     }

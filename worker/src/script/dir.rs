@@ -104,7 +104,8 @@ impl Directory {
 
     /// Opens the file `name` in it.
     pub(super) fn file(&self, name: &Name, how: How) -> Result<File> {
-        self.try_file(name, how).or_else(|failure| Err(refuse::open_file(&failure, &self.join(name)?, how.follow).into()))
+        self.try_file(name, how)
+            .or_else(|failure| Err(refuse::open_file(&failure, &self.join(name)?, how.follow).into()))
     }
 
     /// As [`Self::file`], with the session's own answer.
@@ -217,5 +218,6 @@ pub fn register(surface: &mut Surface) {
     surface.function("list_entries", |dir: Directory| dir.entries(|_| true));
     surface.function("metadata", |dir: Directory| dir.metadata());
     surface.function("get_ownership", |dir: Directory| Ownership::new(&dir.stat()?));
-    surface.function("delete", |dir: Directory, options: DeleteDirOptions| dir.delete(options.recursive, options.force));
+    surface
+        .function("delete", |dir: Directory, options: DeleteDirOptions| dir.delete(options.recursive, options.force));
 }

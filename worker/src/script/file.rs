@@ -5,14 +5,15 @@ use super::options::{self, Options};
 use super::{Surface, item, number, refuse};
 use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result};
-use crate::text::lines::{Counts, Selection, split};
+use crate::text::lines::{self, Counts, Selection, split};
 use crate::text::pattern;
-use rex_protocol::Failure;
+use rex_protocol::failure::FailureKind;
 use rex_protocol::fs::{DeleteFile, Object, OpenedFile, Placement, Read, ReadRedacted, Stat, Write};
 use rex_protocol::handle;
 use rex_protocol::path::AbsPath;
 use rex_protocol::text::{CHUNK, Chunk};
-use rhai::{Array, Dynamic, Map};
+use rex_protocol::{Action, Failure};
+use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
 use std::cell::Cell;
 use std::fmt;
@@ -112,7 +113,7 @@ impl Options for ReadPageOptions {
 #[derive(Debug, Clone)]
 struct Match {
     number: i64,
-    content: rhai::ImmutableString,
+    content: ImmutableString,
 }
 
 #[derive(Debug, Clone)]
@@ -126,14 +127,18 @@ impl File {
 
     /// Its whole text; where only `redacted_read` is allowed, with what the dictionary hides hidden.
     pub(super) fn text(&self) -> Result<String> {
-        let read = match self.try_content() {
-            Err(denied) if denied.is_denial() => match self.redacted() {
-                Err(failure) if failure.is_denial() => Err(denied),
-                redacted => redacted,
-            },
-            read => read,
+        let denied = match self.try_content() {
+            Err(failure) if failure.is_denial() => failure,
+            read => return utf8(read.map_err(|failure| self.refused(&failure))?),
         };
-        utf8(read.map_err(|failure| self.refused(&failure))?)
+        let read = self.redacted().map_err(|failure| match &failure.kind {
+            FailureKind::Denied(denial) if *denial.action == Action::FileRedactedRead.to_string() => {
+                self.refused(&denied)
+            }
+            FailureKind::Denied(denial) => refuse::dictionary(&failure, denial),
+            _ => self.refused(&failure),
+        });
+        utf8(read?)
     }
 
     /// Its whole content.
@@ -259,6 +264,10 @@ impl File {
         Ok(lines)
     }
 
+    fn strings(&self) -> Result<Array> {
+        Ok(lines::strings(&self.content()?).map(|text| ImmutableString::from(text).into()).collect())
+    }
+
     fn search(&self, expression: &str) -> Result<Array> {
         let text = self.text()?;
         let regex = pattern::regex(expression, expression)?;
@@ -318,6 +327,7 @@ pub fn register(surface: &mut Surface) {
     surface.function("read_lines", |file: File, options: ReadLinesOptions| file.lines(&options));
     surface.function("read_page", |file: File, options: ReadPageOptions| file.page(options.num_lines));
     surface.function("search", |file: File, expression: &str| file.search(expression));
+    surface.function("extract_strings", |file: File| file.strings());
     surface.function("counts", |file: File| file.counts().map(WordCount));
     surface.function("write", |file: File, text: &str| replace(&file, text, true));
     surface.function("write", |file: File, text: &str, options: WriteOptions| {

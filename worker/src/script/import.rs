@@ -62,9 +62,7 @@ impl Resolver {
         self.depth.set(depth + 1);
         let module = self.load(engine, global, scope, path).map_err(|error| match *error {
             // What may not be caught stays so.
-            EvalAltResult::ErrorParsing(..) => {
-                EvalAltResult::ErrorInModule(path.into(), error, position).into()
-            }
+            EvalAltResult::ErrorParsing(..) => EvalAltResult::ErrorInModule(path.into(), error, position).into(),
             error if error.is_system_exception() => error.into(),
             EvalAltResult::ErrorModuleNotFound(..) => EvalAltResult::ErrorModuleNotFound(path.into(), position).into(),
             error => EvalAltResult::ErrorInModule(path.into(), error.into(), position).into(),

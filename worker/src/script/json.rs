@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn is_valid_json() {
         let mut map = Map::new();
-        map.insert("b".into(), Dynamic::from_array(vec![1.into(), 1.5.into(), 2.0.into(), f64::NAN.into(), 'x'.into()]));
+        map.insert(
+            "b".into(),
+            Dynamic::from_array(vec![1.into(), 1.5.into(), 2.0.into(), f64::NAN.into(), 'x'.into()]),
+        );
         map.insert("a\"".into(), "\u{1}é".into());
         map.insert("u".into(), Dynamic::UNIT);
         let mut json = String::new();

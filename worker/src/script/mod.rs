@@ -80,6 +80,12 @@ impl Surface {
         }
     }
 
+    /// A type that scripts hold, of which no more than its name is to be told.
+    pub fn named<T: Variant + Clone>(&mut self, name: &str) {
+        self.engine.register_type_with_name::<T>(name);
+        self.texts.add_named::<T>(name);
+    }
+
     /// A type whose values can be compared for equality.
     pub fn comparable<T: Variant + Clone + PartialEq>(&mut self) {
         self.engine.register_fn("==", |a: T, b: T| a == b);

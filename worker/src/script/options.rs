@@ -12,11 +12,11 @@ use crate::error::Result;
 use fields::FieldType;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::marker::PhantomData;
 use values::Value;
 
-/// Options that scripts build. Each field is a setter: a `bool`, `i64`, `u32`, `u64` or `String`, or an `Option` of one.
+/// Options that scripts build. Each field is a setter: a `bool`, `i64`, `u32`, `u64` or `String`, or an `Option`
+/// of one.
 pub trait Options: DeserializeOwned + Clone + 'static {
     /// The name of the function that makes the builder.
     const NAME: &'static str;
@@ -50,12 +50,6 @@ impl<O> Clone for Builder<O> {
     }
 }
 
-impl<O: Options> fmt::Display for Builder<O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(O::NAME)
-    }
-}
-
 impl<O: Options> Builder<O> {
     fn new() -> Self {
         Self { values: BTreeMap::new(), options: PhantomData }
@@ -83,17 +77,15 @@ impl<O: Options> Builder<O> {
 
 /// Registers the builder of `O` with its setters; the options themselves are values of type `O`.
 pub fn register<O: Options>(surface: &mut Surface) {
-    surface.shown::<Builder<O>>(O::NAME);
-    surface.engine().register_type_with_name::<O>(O::NAME);
+    surface.named::<Builder<O>>(O::NAME);
+    surface.named::<O>(O::NAME);
     surface.function(O::NAME, Builder::<O>::new);
     for (field, of) in fields::of::<O>() {
         match of {
-            FieldType::Flag => surface.function(field, move |builder: &mut Builder<O>, flag: bool| {
-                builder.set(field, Value::Flag(flag))
-            }),
-            FieldType::Text => surface.function(field, move |builder: &mut Builder<O>, text: String| {
-                builder.set(field, Value::Text(text))
-            }),
+            FieldType::Flag => surface
+                .function(field, move |builder: &mut Builder<O>, flag: bool| builder.set(field, Value::Flag(flag))),
+            FieldType::Text => surface
+                .function(field, move |builder: &mut Builder<O>, text: String| builder.set(field, Value::Text(text))),
             FieldType::Integer => surface.function(field, move |builder: &mut Builder<O>, number: i64| {
                 builder.set(field, Value::Integer(number))
             }),

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Io, errno_text};
 use rex_protocol::Failure;
-use rex_protocol::failure::FailureKind;
+use rex_protocol::failure::{Denial, FailureKind};
+use rex_protocol::fs::REDACTION_DICTIONARY;
 use rex_protocol::path::AbsPath;
 
 /// The general form. `path` is what the operation was about.
@@ -34,11 +35,14 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
         FailureKind::UnknownIdentity { id, group } => (Io::IdentityResolutionError, unknown_identity(*id, *group)),
         FailureKind::Dictionary { directory: true } => (
             Io::DirectoryError,
-            format!("Directory error: Failed to open redaction dictionary directory: {message}: {DICTIONARY_DIRECTORY}"),
+            format!(
+                "Directory error: Failed to open redaction dictionary directory: {message}: {DICTIONARY_DIRECTORY}"
+            ),
         ),
-        FailureKind::Dictionary { directory: false } => {
-            (Io::FileError, format!("File error: Failed to open redaction dictionary file: {message}"))
-        }
+        FailureKind::Dictionary { directory: false } => (
+            Io::FileError,
+            format!("File error: Failed to open redaction dictionary file: {message}: {REDACTION_DICTIONARY}"),
+        ),
         FailureKind::DictionaryItself => (
             Io::UnsupportedOperationError,
             "Unsupported Operation error: Trying to redacted_read the redaction dictionary is not supported/allowed"
@@ -111,6 +115,15 @@ pub(crate) fn remove(failure: &Failure, path: &AbsPath, directory: bool) -> Erro
     }
 }
 
+/// Reading redacted, where policy denies the dictionary and not the file.
+pub(crate) fn dictionary(failure: &Failure, denial: &Denial) -> Error {
+    // What is asked for tells the step: the directory is opened first, as a directory.
+    let directory = denial.resource.starts_with("file_system::Dir::");
+    let kind = FailureKind::Dictionary { directory };
+    let told = general(&Failure { kind, message: failure.message.clone() }, &AbsPath::root());
+    Error::because(failure, told.kind(), told.message())
+}
+
 /// Whether there is nothing of that name, or no more.
 pub(crate) fn is_gone(failure: &Failure) -> bool {
     matches!(failure.kind, FailureKind::Gone | FailureKind::Refused { errno: libc::ENOENT })
@@ -125,8 +138,7 @@ pub(crate) fn unknown_identity(id: u32, group: bool) -> String {
     }
 }
 
-const NOT_A_DIRECTORY: &str =
-    "Directory error: Not a directory, enable follow_symlinks to open the target directory: ";
+const NOT_A_DIRECTORY: &str = "Directory error: Not a directory, enable follow_symlinks to open the target directory: ";
 
 /// Where the redaction dictionary lies.
 const DICTIONARY_DIRECTORY: &str = "/etc/opt/rex";

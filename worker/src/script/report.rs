@@ -48,18 +48,6 @@ impl fmt::Display for MetricUnit {
     }
 }
 
-macro_rules! named {
-    ($($type:ident $name:literal),*) => {
-        $(impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($name)
-            }
-        })*
-    };
-}
-named!(MetricBuilder "MetricBuilder", DimensionsBuilder "MetricDimensionsBuilder", Dimensions "MetricDimensions",
-    AlarmBuilder "AlarmBuilder");
-
 impl MetricBuilder {
     fn build(self) -> Result<Metric> {
         let name = text("metric_name", self.name.ok_or_else(|| missing("metric_name"))?)?;
@@ -93,8 +81,8 @@ pub fn register(surface: &mut Surface) {
     let units = MetricUnit::ALL.iter().map(|(name, unit)| ((*name).to_owned(), MetricUnit(*unit)));
     surface.constants("MetricUnitType", units);
 
-    surface.shown::<DimensionsBuilder>("MetricDimensionsBuilder");
-    surface.shown::<Dimensions>("MetricDimensions");
+    surface.named::<DimensionsBuilder>("MetricDimensionsBuilder");
+    surface.named::<Dimensions>("MetricDimensions");
     surface.function("MetricDimensionsBuilder", DimensionsBuilder::default);
     surface.function("add", |mut builder: DimensionsBuilder, key: &str, value: &str| {
         builder.0.insert(key.to_owned(), value.to_owned());
@@ -102,24 +90,32 @@ pub fn register(surface: &mut Surface) {
     });
     surface.function("build", |builder: DimensionsBuilder| Dimensions(builder.0));
 
-    surface.shown::<MetricBuilder>("MetricBuilder");
+    surface.named::<MetricBuilder>("MetricBuilder");
     surface.function("MetricBuilder", MetricBuilder::default);
     surface.function("name", |builder: MetricBuilder, name: String| MetricBuilder { name: Some(name), ..builder });
     surface.function("value", |builder: MetricBuilder, value: f64| MetricBuilder { value: Some(value), ..builder });
     #[allow(clippy::cast_precision_loss)]
-    surface.function("value", |builder: MetricBuilder, value: i64| MetricBuilder { value: Some(value as f64), ..builder });
-    surface.function("unit", |builder: MetricBuilder, unit: MetricUnit| MetricBuilder { unit: Some(unit.0), ..builder });
-    surface.function("dimensions", |builder: MetricBuilder, about: Dimensions| MetricBuilder { dimensions: about.0, ..builder });
+    surface
+        .function("value", |builder: MetricBuilder, value: i64| MetricBuilder { value: Some(value as f64), ..builder });
+    surface
+        .function("unit", |builder: MetricBuilder, unit: MetricUnit| MetricBuilder { unit: Some(unit.0), ..builder });
+    surface.function("dimensions", |builder: MetricBuilder, about: Dimensions| MetricBuilder {
+        dimensions: about.0,
+        ..builder
+    });
     let channel = surface.channel();
     surface.function("publish", move |builder: MetricBuilder| -> Result<()> {
         channel.metric(builder.build()?);
         Ok(())
     });
 
-    surface.shown::<AlarmBuilder>("AlarmBuilder");
+    surface.named::<AlarmBuilder>("AlarmBuilder");
     surface.function("AlarmBuilder", AlarmBuilder::default);
     surface.function("type", |builder: AlarmBuilder, kind: String| AlarmBuilder { kind: Some(kind), ..builder });
-    surface.function("details", |builder: AlarmBuilder, details: String| AlarmBuilder { details: Some(details), ..builder });
+    surface.function("details", |builder: AlarmBuilder, details: String| AlarmBuilder {
+        details: Some(details),
+        ..builder
+    });
     let channel = surface.channel();
     surface.function("publish", move |builder: AlarmBuilder| -> Result<()> {
         channel.alarm(builder.build()?);

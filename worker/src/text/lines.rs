@@ -56,7 +56,9 @@ impl Selection {
         let take = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
         match self {
             Selection::First(count) => split(content).take(take(count)).collect(),
-            Selection::From(count, start) => split(content).skip(take(start.saturating_sub(1))).take(take(count)).collect(),
+            Selection::From(count, start) => {
+                split(content).skip(take(start.saturating_sub(1))).take(take(count)).collect()
+            }
             Selection::Last(count) => last(split(content).collect(), take(count)),
             Selection::UpTo(count, end) => last(split(content).take(take(end)).collect(), take(count)),
         }
@@ -69,11 +71,21 @@ fn last(mut lines: Vec<&[u8]>, count: usize) -> Vec<&[u8]> {
 
 /// The lines of a content that may not be text, their ends taken off.
 pub fn split(content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    content.split_inclusive(|&byte| byte == b'\n').map(|line| {
-        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-        line
+    content.split_inclusive(|&byte| byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+        None => line,
     })
 }
+
+/// The runs of printable ASCII and tabs in a content, those of at least [`STRING`] bytes.
+pub fn strings(content: &[u8]) -> impl Iterator<Item = &str> {
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
+    let runs = content.split(move |byte| !printable(byte)).filter(|run| run.len() >= STRING);
+    runs.filter_map(|run| std::str::from_utf8(run).ok())
+}
+
+/// The shortest run that counts as a string, in bytes.
+const STRING: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -106,6 +118,12 @@ mod tests {
         assert_eq!(lines(Selection::UpTo(2, 3)), ["2", ""]);
         assert_eq!(lines(Selection::UpTo(2, 99)), ["4", "5"]);
         assert_eq!(lines(Selection::First(0)), [""; 0]);
+    }
+
+    #[test]
+    fn finds_strings() {
+        let found: Vec<_> = strings(b"abc\0abcd\xffa\tb c\nlast").collect();
+        assert_eq!(found, ["abcd", "a\tb c", "last"]);
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub fn place(path: &str, kind: &str) -> Result<Place, Error> {
 
 /// A command's path that may be a directory or `/`, checked as [`place`] does.
 pub fn entry(path: &str) -> Result<AbsPath, Error> {
-    if Path::new(path).has_root() && Path::new(path).parent().is_none() { absolute(path) } else {
+    if Path::new(path).has_root() && Path::new(path).parent().is_none() {
+        absolute(path)
+    } else {
         let place = place(path, "file")?;
         place.dir.join(&place.name).map_err(refused)
     }
@@ -53,9 +55,7 @@ pub fn name_in(dir: &AbsPath, name: &str) -> Result<Name, Error> {
         "" => Err(refusal(libc::ENOENT)),
         "." => Err(Error::new(Io::ValidationError, "Validation error: argument is not a file")),
         _ => Name::parse(name.as_bytes()).map_err(|error| match error {
-            PathError::NoName => {
-                Error::new(Io::InvalidPath, "Invalid path: file path must contain only a filename")
-            }
+            PathError::NoName => Error::new(Io::InvalidPath, "Invalid path: file path must contain only a filename"),
             error => refused(error),
         }),
     }
@@ -133,7 +133,9 @@ mod tests {
 
     #[test]
     fn names_are_bare() {
-        let message = |name| name_in(&AbsPath::parse("/d").unwrap(), name).map_or_else(|e| e.message().to_owned(), |n| n.to_text());
+        let message = |name| {
+            name_in(&AbsPath::parse("/d").unwrap(), name).map_or_else(|e| e.message().to_owned(), |n| n.to_text())
+        };
         for (name, expected) in [
             ("f", "f"),
             ("a/b", "Invalid path: file path must contain only a filename"),

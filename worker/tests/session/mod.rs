@@ -168,7 +168,8 @@ impl Session {
         let what = format!("{verb} {path}");
         self.report.operations.push(what.clone());
         if self.report.world.denied.contains(&what) {
-            let message = format!("Permission denied: bob unauthorized to perform file_system::Action::\"{verb}\" for {path}");
+            let message =
+                format!("Permission denied: bob unauthorized to perform file_system::Action::\"{verb}\" for {path}");
             let denial = Denial { action: Text::cut(verb), resource: Text::cut(path), policies: vec![] };
             return Err(Failure::new(FailureKind::Denied(denial), message));
         }
@@ -284,7 +285,8 @@ impl Session {
             _ => *file = content,
         }
         let file = matches!(request.placement, Placement::Atomic { .. });
-        let file = file.then(|| OpenedFile { file: self.hold(&path), path: AbsPath::parse(&path).unwrap(), created: false });
+        let file =
+            file.then(|| OpenedFile { file: self.hold(&path), path: AbsPath::parse(&path).unwrap(), created: false });
         Ok(Written { file })
     }
 
@@ -308,13 +310,21 @@ impl Session {
         let prefix = if path == "/" { path.clone() } else { format!("{path}/") };
         let world = &self.report.world;
         let paths = world.files.keys().chain(&world.dirs).chain(&world.links);
-        let names: BTreeSet<&str> = paths.filter_map(|path| path.strip_prefix(&prefix)).filter(|name| !name.is_empty() && !name.contains('/')).collect();
+        let names: BTreeSet<&str> = paths
+            .filter_map(|path| path.strip_prefix(&prefix))
+            .filter(|name| !name.is_empty() && !name.contains('/'))
+            .collect();
         let done: usize = request.listing.map_or(0, |listing| self.path(listing).parse().unwrap());
-        let entries: Vec<_> = names.iter().skip(done).take(2).map(|name| DirEntry {
-            name: Name::parse(*name).unwrap(),
-            kind: self.kind(&format!("{prefix}{name}")).unwrap(),
-            inode: 7,
-        }).collect();
+        let entries: Vec<_> = names
+            .iter()
+            .skip(done)
+            .take(2)
+            .map(|name| DirEntry {
+                name: Name::parse(*name).unwrap(),
+                kind: self.kind(&format!("{prefix}{name}")).unwrap(),
+                inode: 7,
+            })
+            .collect();
         let more = done + entries.len() < names.len();
         let place = (done + entries.len()).to_string();
         Ok(Entries { more: more.then(|| self.hold(&place)), entries })
@@ -329,8 +339,18 @@ impl Session {
         let size = self.report.world.files.get(&path).map_or(0, Vec::len) as u64;
         let user = (path != "/nobody").then(|| Text::cut("bob"));
         Ok(Metadata {
-            kind, mode: 0o100_644, size, blocks: 8, links: 1, inode: 7, uid: 1000, gid: 100,
-            user, group: Some(Text::cut("users")), modified_seconds: 1_700_000_000, modified_nanos: 5,
+            kind,
+            mode: 0o100_644,
+            size,
+            blocks: 8,
+            links: 1,
+            inode: 7,
+            uid: 1000,
+            gid: 100,
+            user,
+            group: Some(Text::cut("users")),
+            modified_seconds: 1_700_000_000,
+            modified_nanos: 5,
         })
     }
 

@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn sequences_stop_at_the_end_of_the_numbers() {
         let numbers = |start, end, step| {
-            sequence(start, end, step).ok().map(|items| items.iter().map(|item| item.as_int().unwrap()).collect::<Vec<_>>())
+            sequence(start, end, step)
+                .ok()
+                .map(|items| items.iter().map(|item| item.as_int().unwrap()).collect::<Vec<_>>())
         };
         assert_eq!(numbers(1, 3, 1), Some(vec![1, 2, 3]));
         assert_eq!(numbers(5, 1, -2), Some(vec![5, 3, 1]));

@@ -44,7 +44,7 @@ impl<F: Flag> Flags<F> {
 
     /// Makes the module.
     pub(super) fn register(self, surface: &mut Surface) {
-        surface.engine().register_type_with_name::<F>(F::TYPE);
+        surface.named::<F>(F::TYPE);
         surface.module(F::COMMAND, self.0);
     }
 }

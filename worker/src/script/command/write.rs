@@ -23,10 +23,7 @@ impl Flag for Write {
 
 /// Registers the commands and their flags.
 pub(super) fn register(surface: &mut Surface) {
-    Flags::new()
-        .flag(&["append", "a"], Write::Append)
-        .flag(&["replace", "r"], Write::Replace)
-        .register(surface);
+    Flags::new().flag(&["append", "a"], Write::Append).flag(&["replace", "r"], Write::Replace).register(surface);
     let channel = surface.channel();
     surface.function("write", move |path: &str, text: &str| write(&channel, &[], path, text));
     let channel = surface.channel();

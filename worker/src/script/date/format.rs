@@ -22,10 +22,7 @@ impl Format {
     /// The form of `date`, which is UTC.
     pub(super) fn write(self, date: DateTime) -> Result<String, Error> {
         let fail = |reason: &str| {
-            Error::new(
-                CommonUtils::FormatError,
-                format!("Format Error: Failed to format datetime as {self}: {reason}"),
-            )
+            Error::new(CommonUtils::FormatError, format!("Format Error: Failed to format datetime as {self}: {reason}"))
         };
         let (year, month, day) = (date.year(), date.month(), date.day());
         let time = format!("{:02}:{:02}:{:02}", date.hour(), date.minute(), date.second());
@@ -171,9 +168,19 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap(), utc);
         }
-        for text in ["", "bad", "2025-10-21", "2025-10-21T14:30Z", "2025-10-21T14:30:05", "2025-02-30T00:00:00Z",
-            "2025-10-21T14:30:05Z ", "2025-10-21T14:30:05.Z", "2025-10-21T24:00:00Z", "2025-10-21T14:30:05+99:00",
-            "2025-1é-21T14:30:05Z"] {
+        for text in [
+            "",
+            "bad",
+            "2025-10-21",
+            "2025-10-21T14:30Z",
+            "2025-10-21T14:30:05",
+            "2025-02-30T00:00:00Z",
+            "2025-10-21T14:30:05Z ",
+            "2025-10-21T14:30:05.Z",
+            "2025-10-21T24:00:00Z",
+            "2025-10-21T14:30:05+99:00",
+            "2025-1é-21T14:30:05Z",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

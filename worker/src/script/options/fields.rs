@@ -1,4 +1,5 @@
-//! Finding out the fields of a struct: a deserializer that gives every field a value of whatever type it asks for, and takes notes.
+//! Finding out the fields of a struct: a deserializer that gives every field a value of whatever type it asks
+//! for, and takes notes.
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
