@@ -186,6 +186,11 @@ fn what_is_not_allowed_to_be_read_is_read_redacted() {
     assert_eq!(output(&run(world.clone(), &with_file("f.read()"))), "[REDACTED]\n\ntwo");
     assert_eq!(output(&run(world.clone(), "grep(\"one\", \"/d/a.txt\")")), "[]");
     assert!(output(&run(world.clone(), "wc(\"/d/a.txt\")")).starts_with("! Denied: "));
+    let hidden = world.clone().deny("read /etc/opt/rex/rex_redaction.config");
+    let told = output(&run(hidden, "cat(\"/d/a.txt\")"));
+    let step =
+        "! Denied: IoErrorKind: FileError: File error: Failed to open redaction dictionary file: Permission denied";
+    assert!(told.starts_with(step), "{told}");
     let world = world.deny("redacted_read /d/a.txt");
     assert!(output(&run(world, "cat(\"/d/a.txt\")")).contains("Action::\"read\""));
 }

@@ -168,9 +168,10 @@ impl Session {
         let what = format!("{verb} {path}");
         self.report.operations.push(what.clone());
         if self.report.world.denied.contains(&what) {
-            let message =
-                format!("Permission denied: bob unauthorized to perform file_system::Action::\"{verb}\" for {path}");
-            let denial = Denial { action: Text::cut(verb), resource: Text::cut(path), policies: vec![] };
+            let action = format!("file_system::Action::\"{verb}\"");
+            let message = format!("Permission denied: bob unauthorized to perform {action} for {path}");
+            let resource = Text::cut(format!("file_system::File::\"{path}\""));
+            let denial = Denial { action: Text::cut(action), resource, policies: vec![] };
             return Err(Failure::new(FailureKind::Denied(denial), message));
         }
         match self.report.world.refused.get(&what) {
@@ -259,6 +260,7 @@ impl Session {
     fn read_redacted(&mut self, request: ReadRedacted) -> Answer<RedactedLines> {
         let path = self.path(request.file);
         self.ask("redacted_read", &path)?;
+        self.ask("read", "/etc/opt/rex/rex_redaction.config")?;
         let lines = self.report.world.redacted.get(&path).cloned().unwrap_or_default();
         let index = request.offset as usize;
         let text = lines.get(index).cloned();
