@@ -44,9 +44,17 @@ pub(crate) struct Item {
     pub(crate) repeat: Option<usize>,
     pub(crate) target: Option<String>,
     pub(crate) mode: Option<String>,
-    pub(crate) owner: Option<String>,
-    pub(crate) group: Option<String>,
+    pub(crate) owner: Option<Identity>,
+    pub(crate) group: Option<Identity>,
     pub(crate) mtime: Option<i64>,
+}
+
+/// A user or group.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Identity {
+    Number(u32),
+    Name(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

@@ -16,8 +16,10 @@ mod tree;
 use case::Case;
 use expected_failures::ExpectedFailures;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 
 /// Names the test that a process is started for alone, see [`alone`].
 const ALONE: &str = "REX_CONFORMANCE_ALONE";
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
         let name = name.clone();
         trials.push(Trial::ignorable_test(name.clone(), move || trial(&name, &case?, fails, faults)));
     }
-    let names = cases.into_iter().map(|(name, _)| name).collect();
+    let names: Arc<BTreeSet<String>> = Arc::new(cases.into_iter().map(|(name, _)| name).collect());
+    let also = Arc::clone(&names);
+    trials.push(Trial::test("every_action_is_needed_by_a_case", move || Ok(minimal::check(&also)?)));
     trials.push(Trial::test("expected_failures_name_cases", move || Ok(list.check(&names)?)));
     // Many cases wait for processes of theirs.
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

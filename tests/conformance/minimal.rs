@@ -3,34 +3,47 @@
 //! To know which permissions a script needs, one would have to believe the very thing that is tested. So nothing is
 //! presumed about need; what is held against each run is its *effect*. A case whose policy permits something is run again
 //!
-//! * with everything forbidden: it must end in a denial, and its folder must be as before down to times and modes;
+//! * with everything forbidden: it cannot come to what the case expects, and its folder must be as before down to times
+//!   and modes;
 //! * for each action that its policy permits, with that action forbidden (`read` with `redacted_read`, which stands in
 //!   for it): what that action governs must not happen. Without `open` no file changes and none is told of; without `read`
 //!   no line of a file is in the result; without `write` no byte of a file changes; without `create` no name appears
 //!   that was not moved; without `delete` no object vanishes.
 //!
 //! A run that ends in an error must end in the denial that names the missing action, unless its script catches errors and
-//! goes on. An operation performed without its decision fails this as soon as one case has its effect. That the
-//! runs are not idle is held by [`DENIED`]: for each action a case that must be denied.
+//! goes on. An operation performed without its decision fails this as soon as one case has its effect. That a
+//! missing permission does take something away is held by [`NEEDED`], for each action by a case.
 
 use crate::case::{Case, Kind};
-use crate::expect::{logs, short, text};
+use crate::expect::{self, logs, short, text};
 use crate::perform::perform;
 use crate::stage::Stage;
 use crate::tree::Tree;
 use rex_protocol::Action;
 use serde_json::Value;
 
-/// For each action a case that does not go without it.
-const DENIED: &[(&str, Action)] = &[
+/// For each action a case that needs it.
+const NEEDED: &[(&str, Action)] = &[
     ("core::hello_file", Action::FileOpen),
     ("core::hello_file", Action::FileCreate),
     ("core::hello_file", Action::FileWrite),
     ("core::hello_file", Action::FileRead),
+    ("core::redacted_read", Action::FileRedactedRead),
+    ("commands::rm_file", Action::FileDelete),
+    ("files::file_metadata", Action::FileStat),
 ];
 
-/// Cases whose policy permits what their script has no use for.
-const NEED_NOTHING: &[&str] = &[];
+/// Cases whose policy permits what their script has no use for, or that are about being refused.
+const NEED_NOTHING: &[&str] = &[
+    "commands::cat_denial_can_be_caught",
+    "commands::cat_root_and_empty_path",
+    "commands::seq_counts_down",
+    "core::path_commands_resolve_first",
+    "files::dir_config_needs_path",
+    "files::open_dir_forbidden_characters",
+    "files::read_lines_bad_options",
+    "files::read_page_bad_options",
+];
 
 /// Whether a case succeeds by what its policy permits.
 pub(crate) fn applies_to(case: &Case) -> bool {
@@ -59,13 +72,14 @@ impl Missing {
     /// Each action that a policy permits.
     fn each(policy: &str) -> Vec<Self> {
         let any = policy.contains("action,") || policy.contains("action)") || policy.contains("\"SafeIO\"");
-        let permitted = Action::ALL.iter().filter(|action| any || policy.contains(&action.to_string()));
-        let alone = permitted.filter(|action| **action != Action::FileRedactedRead);
+        let is_permitted =
+            |actions: &Vec<Action>| any || actions.iter().any(|action| policy.contains(&action.to_string()));
+        let alone = Action::ALL.iter().filter(|action| **action != Action::FileRedactedRead);
         let also = |action: &Action| match action {
             Action::FileRead => vec![Action::FileRead, Action::FileRedactedRead],
             action => vec![*action],
         };
-        alone.map(|action| Missing::Actions(also(action))).collect()
+        alone.map(also).filter(is_permitted).map(Missing::Actions).collect()
     }
 
     /// The policies that take it away.
@@ -115,7 +129,7 @@ fn run(case: &Case, missing: &Missing) -> Vec<String> {
         Ok(result) => result,
         Err(fault) => return vec![format!("{}: {fault}", missing.describe())],
     };
-    let mut faults = ending_faults(case, missing, &result);
+    let mut faults = ending_faults(case, &stage, missing, &result);
     if case.spawn.is_empty() {
         faults.extend(effects(missing, &before, &Tree::of(&stage.root)));
     }
@@ -125,21 +139,24 @@ fn run(case: &Case, missing: &Missing) -> Vec<String> {
     faults.into_iter().map(|fault| format!("{}: {fault}", missing.describe())).collect()
 }
 
-/// How a run may end that lacks a permission.
-fn ending_faults(case: &Case, missing: &Missing, result: &Value) -> Vec<String> {
+/// How a run may not end that lacks a permission.
+fn ending_faults(case: &Case, stage: &Stage, missing: &Missing, result: &Value) -> Vec<String> {
     let message = text(&result["error"]["message"]);
-    let succeeded = text(&result["status"]) == "SUCCESS";
-    let denied = text(&result["error"]["error_type"]) == "ACCESS_DENIED_EXCEPTION" && missing.is_named_in(message);
-    let must_be_denied = DENIED.iter().any(|(name, action)| *name == case.name && missing.includes(*action));
-    let catches = case.script.contains("catch");
-    let may_succeed = matches!(missing, Missing::Actions(_)) && !must_be_denied;
-    if denied || (catches && !must_be_denied) || (succeeded && may_succeed) {
-        return Vec::new();
+    if text(&result["status"]) == "ERROR" {
+        let denied = text(&result["error"]["error_type"]) == "ACCESS_DENIED_EXCEPTION" && missing.is_named_in(message);
+        // What a script does about an error that it caught is its own affair.
+        let is_told = denied || case.script.contains("catch");
+        return if is_told { Vec::new() } else { vec![format!("it failed otherwise: {}", short(message))] };
     }
-    vec![match succeeded {
-        true => format!("it succeeded: {}", short(text(&result["output"]))),
-        false => format!("it failed otherwise: {}", short(message)),
-    }]
+    let is_needed = match missing {
+        Missing::Everything => true,
+        Missing::Actions(actions) => NEEDED.iter().any(|(name, action)| *name == case.name && actions.contains(action)),
+    };
+    if is_needed && expect::faults(case, stage, result).is_empty() {
+        vec!["it went as if nothing were missing".into()]
+    } else {
+        Vec::new()
+    }
 }
 
 /// What changed in the folder and may not have.
@@ -179,4 +196,14 @@ fn leaks(case: &Case, stage: &Stage, result: &Value) -> Vec<String> {
         .filter(|secret| told.contains(secret))
         .map(|secret| format!("it tells of a file: {}", short(secret)))
         .collect()
+}
+
+/// Each action must have its case in [`NEEDED`], and each case named there must be one.
+pub(crate) fn check(names: &std::collections::BTreeSet<String>) -> Result<(), String> {
+    let lacking = Action::ALL.iter().filter(|action| !NEEDED.iter().any(|(_, needed)| needed == *action));
+    let lacking: Vec<String> = lacking.map(|action| format!("no case is known to need {action}")).collect();
+    let named = NEEDED.iter().map(|(name, _)| name).chain(NEED_NOTHING);
+    let unknown = named.filter(|name| !names.contains(**name)).map(|name| format!("no case is called `{name}`"));
+    let faults: Vec<String> = lacking.into_iter().chain(unknown).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join(", ")) }
 }

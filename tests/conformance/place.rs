@@ -1,6 +1,6 @@
 //! Puts the things of a case into its folder.
 
-use crate::case::{Item, Kind};
+use crate::case::{Identity, Item, Kind};
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::{TimeSpec, TimeValLike};
@@ -33,11 +33,10 @@ pub(crate) fn finish(root: &Path, item: &Item, fill: &impl Fn(&str) -> String) -
         return Ok(());
     }
     let path = root.join(fill(&item.path));
-    let unknown = |name: &str| io::Error::other(format!("nobody is called `{name}`"));
-    let owner = item.owner.as_ref().map(|name| User::from_name(name)?.ok_or_else(|| unknown(name))).transpose()?;
-    let group = item.group.as_ref().map(|name| Group::from_name(name)?.ok_or_else(|| unknown(name))).transpose()?;
-    if owner.is_some() || group.is_some() {
-        chown(&path, owner.map(|user| user.uid.as_raw()), group.map(|group| group.gid.as_raw()))?;
+    if item.owner.is_some() || item.group.is_some() {
+        let user = |name: &str| Ok(User::from_name(name)?.map(|user| user.uid.as_raw()));
+        let group = |name: &str| Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()));
+        chown(&path, number(item.owner.as_ref(), user)?, number(item.group.as_ref(), group)?)?;
     }
     if let Some(mode) = &item.mode {
         fs::set_permissions(&path, fs::Permissions::from_mode(octal(mode)?))?;
@@ -52,6 +51,17 @@ pub(crate) fn finish(root: &Path, item: &Item, fill: &impl Fn(&str) -> String) -
 /// A mode as cases write it.
 pub(crate) fn octal(mode: &str) -> io::Result<u32> {
     u32::from_str_radix(mode, 8).map_err(|_| io::Error::other(format!("`{mode}` is no mode")))
+}
+
+fn number(identity: Option<&Identity>, look_up: impl Fn(&str) -> nix::Result<Option<u32>>) -> io::Result<Option<u32>> {
+    match identity {
+        None => Ok(None),
+        Some(Identity::Number(number)) => Ok(Some(*number)),
+        Some(Identity::Name(name)) => {
+            let number = look_up(name)?.ok_or_else(|| io::Error::other(format!("nobody is called `{name}`")))?;
+            Ok(Some(number))
+        }
+    }
 }
 
 fn content(item: &Item, fill: &impl Fn(&str) -> String) -> io::Result<Vec<u8>> {

@@ -12,6 +12,12 @@ fn limit_of(ran: &Ran, name: &str) {
     assert!(ran.error().to_lowercase().contains(name), "{name}: {}", ran.error());
 }
 
+/// Which of the two is reached first depends on how the interpreter copies.
+fn size_or_memory(ran: &Ran) {
+    assert_eq!(ran.code, 6, "{ran:?}");
+    assert!(ran.error().contains("memory limit") || ran.error().contains("too large"), "{}", ran.error());
+}
+
 #[test]
 fn an_endless_loop_ends_in_time() {
     let ran = daemon().run_with("while true {}", &["--timeout", "1"]);
@@ -43,13 +49,13 @@ fn steps_are_limited() {
 }
 
 #[test]
-fn a_doubling_string_hits_its_size() {
-    limit_of(&daemon().run(r#"let s = "x"; while true { s += s; }"#), "");
+fn a_doubling_string_hits_its_size_or_the_memory() {
+    size_or_memory(&daemon().run(r#"let s = "x"; while true { s += s; }"#));
 }
 
 #[test]
 fn a_growing_array_hits_its_size_or_the_memory() {
-    limit_of(&daemon().run(r#"let a = [0]; while true { a += a; }"#), "");
+    size_or_memory(&daemon().run(r#"let a = [0]; while true { a += a; }"#));
 }
 
 #[test]
