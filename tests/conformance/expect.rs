@@ -54,7 +54,7 @@ pub(crate) fn faults(case: &Case, stage: &Stage, result: &Value) -> Vec<String> 
 }
 
 /// The log messages of a result, as cases write them.
-pub(crate) fn logs(stage: &Stage, result: &Value) -> Vec<String> {
+fn logs(stage: &Stage, result: &Value) -> Vec<String> {
     let entries = result["logs"].as_array().map(Vec::as_slice).unwrap_or_default();
     let line = |entry: &Value| {
         let attributes = &entry["attributes"];

@@ -7,7 +7,7 @@
 //!   and modes;
 //! * for each action that its policy permits, with that action forbidden (`read` with `redacted_read`, which stands in
 //!   for it): what that action governs must not happen. Without `open` no file changes and none is told of; without `read`
-//!   no line of a file is in the result; without `write` no byte of a file changes; without `create` no name appears
+//!   nothing of a file's lines, which bear a mark, is in the result; without `write` no byte of a file changes; without `create` no name appears
 //!   that was not moved; without `delete` no object vanishes.
 //!
 //! A run that ends in an error must end in the denial that names the missing action, unless its script catches errors and
@@ -15,7 +15,7 @@
 //! missing permission does take something away is held by [`NEEDED`], for each action by a case.
 
 use crate::case::{Case, Kind};
-use crate::expect::{self, logs, short, text};
+use crate::expect::{self, short, text};
 use crate::perform::perform;
 use crate::stage::Stage;
 use crate::tree::Tree;
@@ -44,6 +44,11 @@ const NEED_NOTHING: &[&str] = &[
     "files::read_lines_bad_options",
     "files::read_page_bad_options",
 ];
+
+/// Stands in every line of a file that a run may not read.
+const MARK: &str = "unreadable-7f3a";
+/// What is told of one run.
+const MOST_FAULTS: usize = 8;
 
 /// Whether a case succeeds by what its policy permits.
 pub(crate) fn applies_to(case: &Case) -> bool {
@@ -119,7 +124,9 @@ impl Missing {
 }
 
 fn run(case: &Case, missing: &Missing) -> Vec<String> {
-    let stage = match Stage::set(case) {
+    let hides = missing.includes(Action::FileOpen) || missing.includes(Action::FileRead);
+    let planted = if hides && case.spawn.is_empty() { &marked(case) } else { case };
+    let stage = match Stage::set(planted) {
         Ok(stage) => stage,
         Err(error) => return vec![format!("cannot prepare it: {error}")],
     };
@@ -133,10 +140,19 @@ fn run(case: &Case, missing: &Missing) -> Vec<String> {
     if case.spawn.is_empty() {
         faults.extend(effects(missing, &before, &Tree::of(&stage.root)));
     }
-    if missing.includes(Action::FileOpen) || missing.includes(Action::FileRead) {
-        faults.extend(leaks(case, &stage, &result));
+    if hides && result.to_string().contains(MARK) {
+        faults.push(format!("it tells what is in a file: {}", short(&result.to_string())));
     }
-    faults.into_iter().map(|fault| format!("{}: {fault}", missing.describe())).collect()
+    faults.into_iter().take(MOST_FAULTS).map(|fault| format!("{}: {fault}", missing.describe())).collect()
+}
+
+/// The case with the mark at the end of each line of its files. What the script would make of that is of no interest.
+fn marked(case: &Case) -> Case {
+    let mut case = case.clone();
+    for item in case.setup.iter_mut().filter(|item| matches!(item.kind, Kind::File | Kind::Gzip)) {
+        item.content = item.content.lines().map(|line| format!("{line} {MARK}\n")).collect();
+    }
+    case
 }
 
 /// How a run may not end that lacks a permission.
@@ -177,25 +193,6 @@ fn effects(missing: &Missing, before: &Tree, after: &Tree) -> Vec<String> {
         faults.extend(after.deleted(before));
     }
     faults
-}
-
-/// Lines of the case's files that are in the result, though the script could not know them.
-fn leaks(case: &Case, stage: &Stage, result: &Value) -> Vec<String> {
-    let known = format!("{}\n{}\n{:?}", stage.fill(&case.script), case.args.as_deref().unwrap_or(""), case.env);
-    let told = format!(
-        "{}\n{}\n{}",
-        text(&result["output"]),
-        text(&result["error"]["message"]),
-        logs(stage, result).join("\n")
-    );
-    let files = case.setup.iter().filter(|item| item.kind == Kind::File && item.base64.is_none());
-    let contents: Vec<String> = files.map(|item| stage.fill(&item.content)).collect();
-    let lines = contents.iter().flat_map(|content| content.lines()).map(str::trim);
-    let secrets = lines.filter(|line| line.len() >= 6 && !known.contains(line));
-    secrets
-        .filter(|secret| told.contains(secret))
-        .map(|secret| format!("it tells of a file: {}", short(secret)))
-        .collect()
 }
 
 /// Each action must have its case in [`NEEDED`], and each case named there must be one.

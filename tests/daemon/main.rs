@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rex_tests::{Daemon, Ran, Settings, is_root, programs};
+use rex_tests::{Daemon, Ran, Settings, is_root, programs, skip};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -233,7 +233,7 @@ fn as_nobody(folder: &Path, arguments: &[&str]) -> Ran {
 #[test]
 fn the_principal_is_who_connects() {
     if !is_root() {
-        return eprintln!("skipped: only root can become another user");
+        return skip("only root can become another user");
     }
     let policy = "permit(principal == User::\"nobody\", action, resource);\n\
         permit(principal in Group::\"root\", action == file_system::Action::\"open\", resource);";

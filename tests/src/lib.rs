@@ -24,3 +24,9 @@ pub fn programs() -> PathBuf {
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
+
+/// Says why a test does nothing here.
+#[expect(clippy::print_stderr, reason = "the one thing that a test says to people")]
+pub fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}

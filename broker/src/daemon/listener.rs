@@ -87,7 +87,9 @@ fn passed() -> Result<Option<OwnedFd>, String> {
 fn make_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => std::fs::DirBuilder::new().mode(0o755).create(folder),
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+            std::fs::DirBuilder::new().mode(0o755).create(folder)
+        }
         _ => Ok(()),
     }
 }

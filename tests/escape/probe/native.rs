@@ -3,7 +3,10 @@
 use libc::{c_long, syscall};
 
 /// Name and act. A result of -1 carries `errno`.
-pub(crate) const ATTACKS: &[(&str, fn() -> c_long)] = &[
+pub(crate) type Attack = (&'static str, fn() -> c_long);
+
+/// All of them.
+pub(crate) const ATTACKS: &[Attack] = &[
     // Controls: what a worker may do, so that a filter that kills everything is not taken for a good one.
     ("control: nothing", || 0),
     ("control: memory", control_memory),
