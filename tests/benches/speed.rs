@@ -4,6 +4,8 @@
 //!
 //! `REX_BENCH_RUNNER='PROGRAM --script-file {script} --policy-file {policy}'` adds another runner to compare with.
 
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+
 use rex_tests::{Daemon, Settings, programs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
