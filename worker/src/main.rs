@@ -11,6 +11,7 @@ static MEMORY: sys::Memory = sys::Memory;
 
 fn main() {
     sys::end_on_panic();
+    sys::end_on_fault();
     sys::Memory::keep();
     if let Err(error) = seal::seal() {
         sys::say(&format!("rex-worker: {error}\n"));

@@ -1,5 +1,6 @@
 //! Every `unsafe` of the worker: its allocator, its end, and the descriptor it was given.
 
+use nix::sys::signal::{SigHandler, Signal};
 use rex_protocol::worker::EXIT_OUT_OF_MEMORY;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -80,6 +81,15 @@ pub fn end_on_panic() {
         say(&format!("rex-worker: {panic}\n"));
         exit(EXIT_FAULT);
     }));
+}
+
+/// From now on a fault of memory, such as a stack that is used up, ends the process by its signal. The handlers
+/// of the standard library would make system calls that are not there any more.
+pub fn end_on_fault() {
+    for signal in [Signal::SIGSEGV, Signal::SIGBUS] {
+        // SAFETY: no handler is installed, so there is none that could be unsound.
+        let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+    }
 }
 
 /// The socket that the parent left at [`SOCKET`]. To be called once.

@@ -6,6 +6,7 @@ mod session;
 use rex_protocol::worker::{EXIT_OUT_OF_MEMORY, EXIT_SEAL_FAILED, FaultClass};
 use session::{Report, World, pair, serve};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 /// Starts the program in the way its parent must, less what needs privileges. `more` is for the shell.
@@ -31,7 +32,7 @@ const NO_NEW_PRIVILEGES: &[&str] = &["/usr/bin/setpriv", "--no-new-privs"];
 
 fn run(world: World, script: &str) -> (Report, Option<i32>) {
     let (ours, theirs) = pair();
-    let child = start(theirs, "", &[NO_NEW_PRIVILEGES, &["/usr/bin/prlimit", "--as=134217728"]].concat());
+    let child = start(theirs, "", &[NO_NEW_PRIVILEGES, &["/usr/bin/prlimit", "--as=67108864"]].concat());
     let report = serve(ours, world, script);
     let ended = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
@@ -77,7 +78,7 @@ fn faults_are_told_from_inside_the_seal() {
 fn running_out_of_memory_has_its_own_exit_code() {
     for script in [
         "let s = \"x\"; while true { s += s; }",
-        "let a = []; while true { a.push(1); }",
+        "let a = [1]; while true { a += a; }",
         "blob(9_000_000_000_000_000_000)",
         "blob(1_000_000_000_000)",
         "let m = #{}; let i = 0; while true { i += 1; m[`key${i}`] = i; }",
@@ -86,6 +87,15 @@ fn running_out_of_memory_has_its_own_exit_code() {
         assert!(!report.finished);
         assert_eq!(code, Some(EXIT_OUT_OF_MEMORY), "{script}");
     }
+}
+
+#[test]
+fn a_stack_that_is_used_up_ends_the_worker_by_its_signal() {
+    let (ours, theirs) = pair();
+    let child = start(theirs, "", NO_NEW_PRIVILEGES);
+    let report = serve(ours, World::new(&[]), "let a = []; for i in 0..200_000 { a = [a.take()]; }");
+    assert!(!report.finished);
+    assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(libc::SIGSEGV));
 }
 
 #[test]
