@@ -159,10 +159,16 @@ fn validate(
     }
     let schema = schema().map_err(|error| PolicyError(format!("the built-in schema cannot be used: {error}")))?;
     let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
-    let invalid = result.validation_errors().map(|error| warning::invalid(error, places.get(error.policy_id())));
-    let suspicious =
-        result.validation_warnings().map(|warning| warning::suspicious(warning, places.get(warning.policy_id())));
-    Ok((invalid.collect(), suspicious.collect()))
+    let mut invalid: Vec<_> =
+        result.validation_errors().map(|error| warning::invalid(error, places.get(error.policy_id()))).collect();
+    warning::one_of_a_kind(&mut invalid);
+    let mut suspicious: Vec<_> = result
+        .validation_warnings()
+        .map(|warning| warning::suspicious(warning, places.get(warning.policy_id())))
+        .collect();
+    suspicious.retain(|warning| !invalid.iter().any(|error| error.is_at_the_place_of(warning)));
+    warning::one_of_a_kind(&mut suspicious);
+    Ok((invalid, suspicious))
 }
 
 fn line_of(text: &[u8], offset: usize) -> usize {

@@ -1,7 +1,7 @@
 //! What the author of a policy should know, and what to write instead.
 
 use super::load::Place;
-use cedar_policy::{ValidationError, ValidationWarning};
+use cedar_policy::{PolicyId, ValidationError, ValidationWarning};
 use std::fmt;
 
 /// Something about a policy: where, what, and what to do.
@@ -12,6 +12,27 @@ pub struct PolicyWarning {
     what: String,
     advice: Option<&'static str>,
 }
+
+impl PolicyWarning {
+    /// Whether both speak of the same policy.
+    pub(super) fn is_at_the_place_of(&self, other: &Self) -> bool {
+        (&self.file, self.line) == (&other.file, other.line)
+    }
+}
+
+/// Leaves one warning of each kind of advice for a policy: Cedar finds the same fault again for each type that a
+/// variable may have. A name that is unknown explains what else follows from it.
+pub(super) fn one_of_a_kind(warnings: &mut Vec<PolicyWarning>) {
+    warnings.sort_by(|a, b| (&a.file, a.line, a.advice, &a.what).cmp(&(&b.file, b.line, b.advice, &b.what)));
+    warnings.dedup_by(|a, b| a.is_at_the_place_of(b) && a.advice == b.advice && a.advice.is_some());
+    let unknown: Vec<_> = warnings.iter().filter(|warning| warning.what.contains(UNKNOWN)).cloned().collect();
+    warnings.retain(|warning| {
+        warning.what.contains(UNKNOWN) || !unknown.iter().any(|unknown| unknown.is_at_the_place_of(warning))
+    });
+}
+
+/// How Cedar begins to tell of a type or action that the schema does not have.
+const UNKNOWN: &str = "unrecognized ";
 
 /// `FILE:LINE: WHAT; ADVICE`
 impl fmt::Display for PolicyWarning {
@@ -42,9 +63,9 @@ pub(super) fn invalid(error: &ValidationError, place: Option<&Place>) -> PolicyW
         ValidationError::UnsafeTagAccess(_) => "test the tag first: `hasTag(\"...\") && ...`",
         ValidationError::UnexpectedType(_) => "conditions must be true or false, operands of the operator's type",
         ValidationError::EmptySetForbidden(_) => "an empty set holds nothing: leave the comparison out",
-        _ => return at(place, error.to_string(), None),
+        _ => return at(place, without_id(&error.to_string(), error.policy_id()), None),
     };
-    at(place, error.to_string(), Some(advice))
+    at(place, without_id(&error.to_string(), error.policy_id()), Some(advice))
 }
 
 /// A policy that is valid and still does not do what it seems to.
@@ -53,7 +74,12 @@ pub(super) fn suspicious(warning: &ValidationWarning, place: Option<&Place>) -> 
         ValidationWarning::ImpossiblePolicy(_) => Some("it can never match: compare its scope with its conditions"),
         _ => None,
     };
-    at(place, warning.to_string(), advice)
+    at(place, without_id(&warning.to_string(), warning.policy_id()), advice)
+}
+
+/// Cedar's words without the policy's id, which the place tells.
+fn without_id(words: &str, id: &PolicyId) -> String {
+    words.strip_prefix(&format!("for policy `{id}`, ")).unwrap_or(words).to_owned()
 }
 
 /// A template, which nothing ever fills in.

@@ -90,7 +90,7 @@ impl Screen {
     pub(crate) fn present(&mut self, end: &End, report: &Report<'_>, output: &[u8]) -> io::Result<()> {
         self.clear();
         let mut text = Vec::new();
-        let message = end.message();
+        let message = end.told();
         if message.is_none() && !output.is_empty() {
             // A pipe gets the very bytes.
             match std::str::from_utf8(output) {

@@ -89,7 +89,17 @@ impl End {
         }
     }
 
-    /// What went wrong, whole.
+    /// What went wrong, for people.
+    pub(crate) fn told(&self) -> Option<String> {
+        match self {
+            End::Outcome(Outcome { ending: Ending::Failed { class: EndClass::Policy, message }, .. }) => {
+                Some(format!("the policy cannot be used: {message}"))
+            }
+            _ => self.message(),
+        }
+    }
+
+    /// What went wrong, whole, as programs expect it.
     pub(crate) fn message(&self) -> Option<String> {
         match self {
             End::Outcome(Outcome { ending: Ending::Succeeded, .. }) => None,
