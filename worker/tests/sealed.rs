@@ -92,8 +92,8 @@ fn running_out_of_memory_has_its_own_exit_code() {
 #[test]
 fn a_stack_that_is_used_up_ends_the_worker_by_its_signal() {
     let (ours, theirs) = pair();
-    let child = start(theirs, "", NO_NEW_PRIVILEGES);
-    let report = serve(ours, World::new(&[]), "let a = []; for i in 0..200_000 { a = [a.take()]; }");
+    let child = start(theirs, "", &[NO_NEW_PRIVILEGES, &["/usr/bin/prlimit", "--stack=524288"]].concat());
+    let report = serve(ours, World::new(&[]), "let a = []; for i in 0..15_000 { a = [a.take()]; }");
     assert!(!report.finished);
     assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(libc::SIGSEGV));
 }
