@@ -299,3 +299,11 @@ fn a_signal_ends_the_whole_run_at_once() {
         }
     }
 }
+
+#[test]
+fn a_worker_that_cannot_be_started_is_told_with_its_reason() {
+    let said = refused(&["--config", "broker.toml"], |folder| {
+        std::fs::write(folder.join("broker.toml"), "worker = \"/etc/passwd\"").expect("a file");
+    });
+    assert!(said.contains("execute its program: EACCES"), "{said}");
+}

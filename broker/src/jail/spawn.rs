@@ -17,8 +17,6 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, execveat, getegid, geteuid, setgroups, setresgid, setresuid, setsid};
 use std::ffi::CStr;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -80,6 +78,27 @@ pub struct Worker {
     pub socket: OwnedFd,
     /// What it stands behind.
     pub walls: Walls,
+    /// Where it says what failed before its program ran.
+    report: OwnedFd,
+}
+
+impl Worker {
+    /// Why a worker that has ended did not come to run its program; nothing where it did.
+    pub(crate) fn start_fault(&self) -> Option<String> {
+        let mut said = [0; 512];
+        // The other end closed with the exec or the end of the process.
+        let length = crate::sys::socket::retry(|| nix::unistd::read(&self.report, &mut said)).ok()?;
+        let said = said.get(..length).filter(|said| !said.is_empty())?;
+        Some(String::from_utf8_lossy(said).into_owned())
+    }
+
+    /// A worker for tests of what looks at one.
+    #[cfg(test)]
+    pub(super) fn stand_in(pid: Pid, walls: Walls) -> Self {
+        let (socket, process) = socket::packet_pair().unwrap();
+        let (report, _) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+        Self { pid, process, socket, walls, report }
+    }
 }
 
 /// A worker cannot be started.
@@ -88,10 +107,12 @@ pub struct Worker {
 pub struct SpawnError(String);
 
 impl Jail {
-    /// Starts a worker. The calling process must have one thread.
+    /// Starts a worker and does not wait for it: what fails on its way into its program shows as its end. The calling
+    /// process must have one thread.
     pub fn spawn(&self, program: &Program) -> Result<Worker, SpawnError> {
         let (ours, theirs) = socket::packet_pair().map_err(|error| fail("make its socket", error))?;
-        let (report, reporter) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| fail("make a pipe", error))?;
+        let (report, mut reporter) =
+            nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|error| fail("make a pipe", error))?;
         // In a new user namespace they read as nobody's until they are mapped.
         let caller = (geteuid(), getegid());
         let root = geteuid().is_root();
@@ -109,7 +130,7 @@ impl Jail {
         for walls in ladder {
             match process::fork_into(flags(walls)) {
                 Ok(Forked::Child) => {
-                    let error = match self.become_worker(program, walls, caller, &theirs, &reporter) {
+                    let error = match self.become_worker(program, walls, caller, &theirs, &mut reporter) {
                         Ok(never) => match never {},
                         Err(error) => error,
                     };
@@ -117,9 +138,7 @@ impl Jail {
                     process::exit_now(rex_protocol::worker::EXIT_SEAL_FAILED);
                 }
                 Ok(Forked::Parent { pid, process }) => {
-                    drop((theirs, reporter));
-                    let worker = Worker { pid, process, socket: ours, walls };
-                    return started(worker, report);
+                    return Ok(Worker { pid, process, socket: ours, walls, report });
                 }
                 // Namespaces are refused by policy (EPERM), by a limit (ENOSPC) or not built in (EINVAL).
                 Err(error @ (Errno::EPERM | Errno::ENOSPC | Errno::EINVAL | Errno::EACCES)) => refused = error,
@@ -136,7 +155,7 @@ impl Jail {
         walls: Walls,
         caller: (Uid, Gid),
         theirs: &OwnedFd,
-        reporter: &OwnedFd,
+        reporter: &mut OwnedFd,
     ) -> Result<std::convert::Infallible, String> {
         if walls.user_namespace {
             map_own_ids(caller)?;
@@ -146,7 +165,9 @@ impl Jail {
             let none: Option<&str> = None;
             mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("make mounts private"))?;
         }
-        let (program, reporter) = arrange_descriptors(program, theirs, reporter)?;
+        let (program, moved) = arrange_descriptors(program, theirs, reporter)?;
+        // Its old number is closed already.
+        std::mem::forget(std::mem::replace(reporter, moved));
         self.limit()?;
         setsid().map_err(step("leave the terminal"))?;
         chdir("/").map_err(step("change to `/`"))?;
@@ -162,7 +183,6 @@ impl Jail {
             Ok(never) => match never {},
             Err(error) => error,
         };
-        let _keep_until_here = reporter;
         Err(format!("execute its program: {error}"))
     }
 
@@ -194,26 +214,6 @@ fn flags(walls: Walls) -> libc::c_int {
         flags |= libc::CLONE_NEWUSER;
     }
     flags
-}
-
-/// Waits until the child's program runs: its end of the pipe closes with the exec.
-fn started(worker: Worker, report: OwnedFd) -> Result<Worker, SpawnError> {
-    let mut said = String::new();
-    let mut report = File::from(report).take(512);
-    match report.read_to_string(&mut said) {
-        Ok(0) => Ok(worker),
-        read => {
-            let _ = process::signal(&worker.process, Signal::SIGKILL);
-            let _ = nix::sys::wait::waitid(
-                nix::sys::wait::Id::PIDFd(worker.process.as_fd()),
-                nix::sys::wait::WaitPidFlag::WEXITED,
-            );
-            Err(match read {
-                Ok(_) => fail("seal it", said),
-                Err(error) => fail("seal it", error),
-            })
-        }
-    }
 }
 
 /// In a new user namespace: the caller's own ids, and nobody else's (user_namespaces(7)).

@@ -241,6 +241,9 @@ fn await_hello(worker: &Worker) -> Result<(), Fault> {
 }
 
 fn unsealed(worker: &Worker) -> String {
+    if let Some(fault) = worker.start_fault() {
+        return format!("cannot start a worker: {fault}");
+    }
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
     match waitid(Id::PIDFd(worker.process.as_fd()), flags) {
         Ok(WaitStatus::Exited(_, rex_protocol::worker::EXIT_SEAL_FAILED)) => "the worker could not seal itself".into(),
