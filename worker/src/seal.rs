@@ -36,6 +36,7 @@ pub enum SealError {
 pub fn seal() -> Result<(), SealError> {
     confirm_start()?;
     prctl::set_dumpable(false).map_err(|error| step("become undumpable", error))?;
+    sys::prepare_random();
     renounce_files()?;
     syscalls::restrict().map_err(|error| step("restrict system calls", error))
 }

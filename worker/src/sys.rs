@@ -92,6 +92,14 @@ pub fn end_on_fault() {
     }
 }
 
+/// Has the C library set up what it takes random numbers from: from glibc 2.41 on it does so at first use, with
+/// system calls that a sealed process no longer has.
+pub(crate) fn prepare_random() {
+    let mut bytes = [0_u8; 8];
+    // SAFETY: the buffer is as long as said.
+    unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+}
+
 /// The socket that the parent left at [`SOCKET`]. To be called once.
 pub fn session_socket() -> OwnedFd {
     // SAFETY: sealing has confirmed that the descriptor is open, and nothing else in the process owns it.

@@ -5,7 +5,7 @@ use super::options::{self, Options};
 use super::{Surface, item, number, refuse};
 use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result};
-use crate::text::lines::{self, Counts, Selection, split};
+use crate::text::lines::{self, Counts, Selection, Selector, split};
 use crate::text::pattern;
 use rex_protocol::failure::FailureKind;
 use rex_protocol::fs::{DeleteFile, Object, OpenedFile, Placement, Read, ReadRedacted, Stat, Write};
@@ -245,8 +245,14 @@ impl File {
             (Some(n), Some(start)) => Selection::From(count(n), start),
             (None, Some(start)) => Selection::From(u64::MAX, start),
         };
-        let content = self.content()?;
-        selection.of(&content).into_iter().map(line).collect()
+        self.selected(selection)
+    }
+
+    /// Some of its lines.
+    pub(super) fn selected(&self, selection: Selection) -> Result<Array> {
+        let mut selector = Selector::new(selection);
+        self.pieces(0, |piece| selector.add(piece))?;
+        selector.finish().into_iter().map(line).collect()
     }
 
     /// The next lines; the place in the file is the handle's own.
@@ -259,7 +265,7 @@ impl File {
         })?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let length: usize = content.split_inclusive(|&byte| byte == b'\n').take(count).map(<[u8]>::len).sum();
-        let lines = split(&content).take(count).map(line).collect::<Result<_>>()?;
+        let lines = split(&content).take(count).map(|bytes| line(bytes.to_vec())).collect::<Result<_>>()?;
         self.0.page.set(start + length as u64);
         Ok(lines)
     }
@@ -295,8 +301,8 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String> {
 }
 
 /// A line as a value.
-pub(super) fn line(bytes: &[u8]) -> Result<Dynamic> {
-    Ok(utf8(bytes.to_vec())?.into())
+fn line(bytes: Vec<u8>) -> Result<Dynamic> {
+    Ok(utf8(bytes)?.into())
 }
 
 macro_rules! display {

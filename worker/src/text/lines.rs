@@ -1,5 +1,7 @@
 //! Lines of a text. They end at `\n` or `\r\n`; a last line without one counts.
 
+use std::collections::VecDeque;
+
 /// Each line with its number, right-aligned in six columns, and a tab; no newline at the end.
 pub fn numbered(text: &str) -> String {
     let lines = text.lines().enumerate();
@@ -50,31 +52,86 @@ pub enum Selection {
     UpTo(u64, u64),
 }
 
-impl Selection {
-    /// The lines of `content`, their ends taken off.
-    pub fn of(self, content: &[u8]) -> Vec<&[u8]> {
-        let take = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
-        match self {
-            Selection::First(count) => split(content).take(take(count)).collect(),
-            Selection::From(count, start) => {
-                split(content).skip(take(start.saturating_sub(1))).take(take(count)).collect()
+/// Selects lines from a content that comes in pieces. It holds no more than what it selects, and the line
+/// that is not whole yet.
+#[derive(Debug)]
+pub struct Selector {
+    selection: Selection,
+    lines: VecDeque<Vec<u8>>,
+    /// The beginning of a line whose end has not come.
+    partial: Vec<u8>,
+    /// How many lines have come.
+    seen: u64,
+}
+
+impl Selector {
+    /// Selects what `selection` says.
+    pub fn new(selection: Selection) -> Self {
+        Self { selection, lines: VecDeque::new(), partial: Vec::new(), seen: 0 }
+    }
+
+    /// Takes the next piece. Whether any more could matter.
+    pub fn add(&mut self, piece: &[u8]) -> bool {
+        for part in piece.split_inclusive(|&byte| byte == b'\n') {
+            if !self.wants_more() {
+                return false;
             }
-            Selection::Last(count) => last(split(content).collect(), take(count)),
-            Selection::UpTo(count, end) => last(split(content).take(take(end)).collect(), take(count)),
+            if part.last() != Some(&b'\n') {
+                self.partial.extend_from_slice(part);
+            } else if self.partial.is_empty() {
+                self.line(part);
+            } else {
+                let mut line = std::mem::take(&mut self.partial);
+                line.extend_from_slice(part);
+                self.line(&line);
+            }
+        }
+        self.wants_more()
+    }
+
+    /// The lines, their ends taken off, once all pieces were taken.
+    pub fn finish(mut self) -> Vec<Vec<u8>> {
+        if !self.partial.is_empty() && self.wants_more() {
+            let line = std::mem::take(&mut self.partial);
+            self.line(&line);
+        }
+        self.lines.into()
+    }
+
+    fn wants_more(&self) -> bool {
+        match self.selection {
+            Selection::First(count) => self.seen < count,
+            Selection::From(count, start) => self.seen < start.saturating_sub(1).saturating_add(count),
+            Selection::Last(_) => true,
+            Selection::UpTo(_, end) => self.seen < end,
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        self.seen += 1;
+        let most = match self.selection {
+            Selection::First(_) => u64::MAX,
+            Selection::From(_, start) if self.seen < start => return,
+            Selection::From(..) => u64::MAX,
+            Selection::Last(count) | Selection::UpTo(count, _) => count,
+        };
+        self.lines.push_back(without_end(line).to_vec());
+        if self.lines.len() as u64 > most {
+            self.lines.pop_front();
         }
     }
 }
 
-fn last(mut lines: Vec<&[u8]>, count: usize) -> Vec<&[u8]> {
-    lines.split_off(lines.len().saturating_sub(count))
-}
-
 /// The lines of a content that may not be text, their ends taken off.
 pub fn split(content: &[u8]) -> impl Iterator<Item = &[u8]> {
-    content.split_inclusive(|&byte| byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
+    content.split_inclusive(|&byte| byte == b'\n').map(without_end)
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    match line.strip_suffix(b"\n") {
         Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         None => line,
-    })
+    }
 }
 
 /// The runs of printable ASCII and tabs in a content, those of at least [`STRING`] bytes.
@@ -105,19 +162,35 @@ mod tests {
     }
 
     #[test]
-    fn selects_lines() {
+    fn selects_lines_wherever_the_pieces_end() {
         let content = b"1\n2\r\n\n4\n5";
-        let lines = |selection: Selection| {
-            selection.of(content).iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(lines(Selection::First(2)), ["1", "2"]);
-        assert_eq!(lines(Selection::From(2, 3)), ["", "4"]);
-        assert_eq!(lines(Selection::From(9, 5)), ["5"]);
-        assert_eq!(lines(Selection::Last(2)), ["4", "5"]);
-        assert_eq!(lines(Selection::Last(9)).len(), 5);
-        assert_eq!(lines(Selection::UpTo(2, 3)), ["2", ""]);
-        assert_eq!(lines(Selection::UpTo(2, 99)), ["4", "5"]);
-        assert_eq!(lines(Selection::First(0)), [""; 0]);
+        for size in 1..=content.len() {
+            let lines = |selection: Selection| {
+                let mut selector = Selector::new(selection);
+                let mut pieces = content.chunks(size);
+                while pieces.next().is_some_and(|piece| selector.add(piece)) {}
+                let lines = selector.finish().into_iter();
+                lines.map(|line| String::from_utf8(line).unwrap()).collect::<Vec<_>>()
+            };
+            assert_eq!(lines(Selection::First(2)), ["1", "2"]);
+            assert_eq!(lines(Selection::From(2, 3)), ["", "4"]);
+            assert_eq!(lines(Selection::From(9, 5)), ["5"]);
+            assert_eq!(lines(Selection::From(u64::MAX, 4)), ["4", "5"]);
+            assert_eq!(lines(Selection::Last(2)), ["4", "5"]);
+            assert_eq!(lines(Selection::Last(9)).len(), 5);
+            assert_eq!(lines(Selection::UpTo(2, 3)), ["2", ""]);
+            assert_eq!(lines(Selection::UpTo(2, 99)), ["4", "5"]);
+            assert_eq!(lines(Selection::First(0)), [""; 0]);
+            assert_eq!(lines(Selection::Last(0)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn stops_when_it_has_enough() {
+        let mut selector = Selector::new(Selection::First(1));
+        assert!(selector.add(b"on"));
+        assert!(!selector.add(b"e\ntwo"));
+        assert_eq!(selector.finish(), [b"one"]);
     }
 
     #[test]

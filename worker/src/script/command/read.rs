@@ -4,7 +4,7 @@ use super::flags::{Flag, Flags, read};
 use super::open;
 use crate::channel::Channel;
 use crate::error::{Error, Io, Result};
-use crate::script::file::{NO_LINE_ZERO, line};
+use crate::script::file::NO_LINE_ZERO;
 use crate::script::{Surface, item, number};
 use crate::text::lines::{self, Selection};
 use crate::text::pattern;
@@ -117,8 +117,7 @@ fn wc(channel: &Rc<Channel>, flags: &[Wc], path: &str) -> Result<Map> {
 
 fn tail(channel: &Rc<Channel>, flags: &[Tail], path: &str) -> Result<Array> {
     let selection = tail_selection(flags)?;
-    let content = open(channel, path)?.content()?;
-    selection.of(&content).into_iter().map(line).collect()
+    open(channel, path)?.selected(selection)
 }
 
 /// Which lines the flags mean; of repeated flags the first counts.
