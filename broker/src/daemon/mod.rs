@@ -26,9 +26,13 @@ use rex_protocol::text::Text;
 use sd_notify::NotifyState;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How long the loop is quiet before it starts another ready pair, in milliseconds: answers come first.
 const QUIET: u16 = 20;
+
+/// How long the loop rests when the system has nothing left to accept a client with.
+const REST: Duration = Duration::from_millis(50);
 
 /// The daemon cannot run, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -182,8 +186,12 @@ impl Daemon {
             let client = match listener.accept() {
                 Ok(client) => client,
                 Err(Errno::EAGAIN) => return,
-                // The client went away, or it is one too many for this process: the next one is another matter.
-                Err(error) => return tracing::warn!("cannot accept a client: {error}"),
+                Err(Errno::ECONNABORTED) => continue,
+                // Out of descriptors or memory: the client stays in the queue, and is tried again when something may have ended.
+                Err(error) => {
+                    tracing::warn!("cannot accept a client: {error}");
+                    return std::thread::sleep(REST);
+                }
             };
             match socket::peer(&client) {
                 Ok(peer) => self.admit(client, peer),

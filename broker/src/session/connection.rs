@@ -85,23 +85,17 @@ impl Connection {
         }
     }
 
-    /// Reads what has come.
+    /// Reads some of what has come. Frames are to be taken before more is read: so no more is ever kept than one
+    /// unfinished frame and what one read brings.
     pub(crate) fn receive(&mut self) -> Result<(), Violation> {
         let mut buffer = [0; 64 * 1024];
-        loop {
-            match retry(|| recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)) {
-                Ok(0) => {
-                    self.gone = true;
-                    return Ok(());
-                }
-                Ok(count) => self.take(buffer.get(..count).unwrap_or_default())?,
-                Err(Errno::EAGAIN) => return Ok(()),
-                Err(_) => {
-                    self.gone = true;
-                    return Ok(());
-                }
-            }
+        match retry(|| recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)) {
+            Ok(0) => self.gone = true,
+            Ok(count) => self.take(buffer.get(..count).unwrap_or_default())?,
+            Err(Errno::EAGAIN) => {}
+            Err(_) => self.gone = true,
         }
+        Ok(())
     }
 
     /// The next whole frame that has come.
@@ -122,8 +116,7 @@ impl Connection {
         }
     }
 
-    /// Takes bytes in, the preamble first. More than a whole large frame is not kept: a client that
-    /// sends ahead waits.
+    /// Takes bytes in, the preamble first.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Violation> {
         self.frames.push(bytes);
         if !self.greeted {
