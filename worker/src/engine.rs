@@ -51,7 +51,8 @@ impl Interpreter {
 
     /// Holds the script to the limits that are the interpreter's to hold.
     pub fn limit(&mut self, limits: &Limits) {
-        self.engine.set_max_operations(limits.operations);
+        // To the engine 0 means no limit.
+        self.engine.set_max_operations(limits.operations.max(1));
     }
 
     /// The engine.

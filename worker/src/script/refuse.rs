@@ -146,3 +146,89 @@ const DICTIONARY_DIRECTORY: &str = "/etc/opt/rex";
 fn mode(option: &str, path: &AbsPath) -> String {
     format!("Invalid file mode: Attempted to {option} a file without opening it with the {option} option.: {path}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rex_protocol::limits::LimitName;
+
+    fn path() -> AbsPath {
+        AbsPath::parse("/d/f").unwrap()
+    }
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure::new(kind, "told")
+    }
+
+    fn shown(error: Error) -> String {
+        format!("{}: {}", error.kind(), error.message())
+    }
+
+    #[test]
+    fn failures_in_general() {
+        for (kind, expected) in [
+            (FailureKind::Refused { errno: libc::EISDIR }, "IoError: Is a directory (os error 21)"),
+            (
+                FailureKind::ParentRefused { errno: libc::ENOENT },
+                "DirectoryOpenError: Directory error: failed to open parent: /d: No such file or directory (os error 2)",
+            ),
+            (FailureKind::NotRegularFile, "ValidationError: Validation error: argument is not a file"),
+            (
+                FailureKind::NotOpenForReading,
+                "InvalidFileMode: Invalid file mode: Attempted to read a file without opening it with the read option.: /d/f",
+            ),
+            (FailureKind::Gone, "NotFound: No such file or directory found: /d/f"),
+            (
+                FailureKind::UnknownIdentity { id: 7, group: true },
+                "IdentityResolutionError: Identity resolution error: No group mapping found for gid: 7",
+            ),
+            (
+                FailureKind::Dictionary { directory: true },
+                "DirectoryError: Directory error: Failed to open redaction dictionary directory: told: /etc/opt/rex",
+            ),
+            (FailureKind::Limit(LimitName::Handles), "Other: told"),
+        ] {
+            assert_eq!(shown(general(&failure(kind), &path())), expected);
+        }
+    }
+
+    #[test]
+    fn failures_of_opening_and_removing() {
+        let refused = |errno| failure(FailureKind::Refused { errno });
+        let not_a_directory = format!("DirectoryOpenError: {NOT_A_DIRECTORY}/d/f");
+        assert_eq!(shown(open_dir(&refused(libc::ENOTDIR), &path(), false, None)), not_a_directory);
+        assert_eq!(
+            shown(open_dir(&failure(FailureKind::LinkNotFollowed), &path(), false, Some(true))),
+            not_a_directory
+        );
+        assert_eq!(
+            shown(open_dir(&refused(libc::ENOTDIR), &path(), true, None)),
+            "IoError: Not a directory (os error 20)"
+        );
+        assert_eq!(
+            shown(open_dir(&refused(libc::EEXIST), &path(), false, Some(false))),
+            "DirectoryOpenError: Directory error: failed to create directory: /d/f: File exists (os error 17)"
+        );
+        assert_eq!(
+            shown(open_file(&refused(libc::ENOENT), &path(), true)),
+            "RustixError: No such file or directory (os error 2)"
+        );
+        assert_eq!(
+            shown(remove(&refused(libc::ENOENT), &path(), true)),
+            "NotFound: No such file or directory found: /d/f"
+        );
+        assert_eq!(
+            shown(remove(&refused(libc::EBUSY), &path(), true)),
+            "DirectoryError: Directory error: Error removing directory: /d/f: Device or resource busy (os error 16)"
+        );
+    }
+
+    #[test]
+    fn what_was_behind_goes_along() {
+        use crate::error::Origin;
+        let origin = |kind| general(&failure(kind), &path()).kind().origin;
+        assert_eq!(origin(FailureKind::Refused { errno: libc::EACCES }), Some(Origin::AccessRefused));
+        assert_eq!(origin(FailureKind::Refused { errno: libc::EPERM }), None);
+        assert_eq!(origin(FailureKind::Limit(LimitName::Handles)), Some(Origin::Limit(LimitName::Handles)));
+    }
+}
