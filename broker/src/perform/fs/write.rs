@@ -130,32 +130,24 @@ fn replace(file: &OpenRegularFile, content: &Content<'_>, keep_owner: bool) -> R
     let Place { dir, name } = &file.place;
     let fault = |step| move |errno| refused(errno, step, &file.path);
     let (_, old) = look(&file.fd, &file.path)?;
-    let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    let new = nix::fcntl::openat(&dir.pin, ".", flags, Mode::from_bits_truncate(0o600))
-        .map_err(fault("make a new file beside"))?;
-    copy(content, &new).map_err(fault("write a new"))?;
+    let mut new = NewFile::beside(dir).map_err(fault("make a new file beside"))?;
+    copy(content, &new.fd).map_err(fault("write a new"))?;
     if keep_owner {
         let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
-        let (_, now) = look(&new, &file.path)?;
+        let (_, now) = look(&new.fd, &file.path)?;
         if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid) {
-            fchown(&new, Some(uid), Some(gid)).map_err(fault("keep the owner of"))?;
+            fchown(&new.fd, Some(uid), Some(gid)).map_err(fault("keep the owner of"))?;
         }
     }
     // After the owner: changing it clears set-id bits (chown(2)).
-    fchmod(&new, Mode::from_bits_truncate(old.st_mode & 0o7777)).map_err(fault("keep the mode of"))?;
-    fsync(&new).map_err(fault("store a new"))?;
-    let temporary = link_beside(dir, &new).map_err(fault("name a new file beside"))?;
-    let renamed =
-        nix::fcntl::renameat2(&dir.pin, temporary.as_os_str(), &dir.pin, name.as_os_str(), RenameFlags::empty());
-    if let Err(errno) = renamed {
-        let _ = unlinkat(&dir.pin, temporary.as_os_str(), UnlinkatFlags::NoRemoveDir);
-        return Err(refused(errno, "replace", &file.path));
-    }
+    fchmod(&new.fd, Mode::from_bits_truncate(old.st_mode & 0o7777)).map_err(fault("keep the mode of"))?;
+    fsync(&new.fd).map_err(fault("store a new"))?;
+    new.take_the_place_of(name).map_err(fault("replace"))?;
     let flags = match (file.read, file.write) {
         (true, _) => OFlag::O_RDWR,
         _ => OFlag::O_WRONLY,
     };
-    let fd = fs::reopen(&new, flags).map_err(fault("open the new"))?;
+    let fd = fs::reopen(&new.fd, flags).map_err(fault("open the new"))?;
     let (_, stat) = look(&fd, &file.path)?;
     Ok(OpenRegularFile {
         fd,
@@ -175,16 +167,62 @@ fn replace(file: &OpenRegularFile, content: &Content<'_>, keep_owner: bool) -> R
     })
 }
 
-/// Gives a nameless file a name that nothing else has.
-fn link_beside(dir: &OpenDirectory, file: &OwnedFd) -> nix::Result<Name> {
-    use std::os::fd::AsRawFd;
-    let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+/// A file that is being written beside the one it is to replace. It goes again if it does not come to that.
+struct NewFile<'a> {
+    dir: &'a OpenDirectory,
+    fd: OwnedFd,
+    /// Its name for the moment; until it is whole it needs none, where the file system can do without.
+    name: Option<Name>,
+}
+
+impl<'a> NewFile<'a> {
+    fn beside(dir: &'a OpenDirectory) -> nix::Result<Self> {
+        let mode = Mode::from_bits_truncate(0o600);
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        match nix::fcntl::openat(&dir.pin, ".", flags, mode) {
+            Ok(fd) => Ok(Self { dir, fd, name: None }),
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
+                let (fd, name) = with_new_name(|name| fs::create_file(&dir.pin, name, OFlag::O_RDWR, mode))?;
+                Ok(Self { dir, fd, name: Some(name) })
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn take_the_place_of(&mut self, name: &Name) -> nix::Result<()> {
+        use std::os::fd::AsRawFd;
+        let own = match &self.name {
+            Some(own) => own.clone(),
+            None => {
+                let source = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+                let (here, follow) = (nix::fcntl::AT_FDCWD, AtFlags::AT_SYMLINK_FOLLOW);
+                let link = |own: &Name| linkat(here, source.as_str(), &self.dir.pin, own.as_os_str(), follow);
+                let ((), own) = with_new_name(link)?;
+                self.name.insert(own).clone()
+            }
+        };
+        let dir = &self.dir.pin;
+        nix::fcntl::renameat2(dir, own.as_os_str(), dir, name.as_os_str(), RenameFlags::empty())?;
+        self.name = None;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = unlinkat(&self.dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Tries names that nobody can foresee until one is free.
+fn with_new_name<T>(mut make: impl FnMut(&Name) -> nix::Result<T>) -> nix::Result<(T, Name)> {
     for _ in 0..64 {
         let random = std::hash::RandomState::new().build_hasher().finish();
         let name = Name::parse(format!(".rex-{random:016x}")).map_err(|_| Errno::EINVAL)?;
-        let here = nix::fcntl::AT_FDCWD;
-        match linkat(here, source.as_str(), &dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_FOLLOW) {
-            Ok(()) => return Ok(name),
+        match make(&name) {
+            Ok(made) => return Ok((made, name)),
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(errno),
         }
