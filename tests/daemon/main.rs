@@ -275,7 +275,10 @@ fn a_signal_ends_the_whole_run_at_once() {
     std::fs::write(daemon.folder().join("p.cedar"), "permit(principal, action, resource);").expect("a policy");
     for (send, code) in [(Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
         for options in [&["--socket", "broker.sock"][..], &["--standalone", "--policy-file", "p.cedar"]] {
-            let mut client = Command::new(programs().join("rex-exec"))
+            // These tests may run where signals are ignored, as in the background; `env` execs, so the process stays the same.
+            let mut client = Command::new("env")
+                .arg("--default-signal=INT,HUP,TERM")
+                .arg(programs().join("rex-exec"))
                 .args(options)
                 .arg("s.rhai")
                 .current_dir(daemon.folder())

@@ -105,7 +105,9 @@ impl<T: Send + 'static> Fake<T> {
 
     /// `rex-exec` that speaks to it.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rex-exec"));
+        // These tests may run where signals are ignored, as in the background; `env` execs, so the process stays the same.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT,HUP,TERM").arg(env!("CARGO_BIN_EXE_rex-exec"));
         command.arg("--socket").arg(self.socket()).args(words).stdin(Stdio::null());
         command.env_remove("LOG_LEVEL").env_remove("REX_RUNNER_DISABLE_MONITORING");
         command
