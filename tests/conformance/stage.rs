@@ -164,9 +164,9 @@ fn values(root: &Path) -> io::Result<BTreeMap<String, String>> {
     Ok(values.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// One process at a time, whichever way the tests are run.
+/// One process of this user at a time, whichever way the tests are run.
 fn lock() -> io::Result<Flock<File>> {
-    let path = std::env::temp_dir().join("rex-conformance.lock");
+    let path = std::env::temp_dir().join(format!("rex-conformance-{}.lock", geteuid()));
     let file = File::options().create(true).append(true).open(path)?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error.into())
 }

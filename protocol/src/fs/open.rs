@@ -44,8 +44,8 @@ impl Operation for OpenDir {
 
 /// Open a regular file in an open directory, or make and open it.
 ///
-/// Asks `open` on the file, with `create` also `create`; with `follow` and a link also the same on
-/// the file it leads to, before anything is made. Never blocks: what is no regular file is refused.
+/// Asks `open` on the file, with `create` also `create`, with `write_next` also `write`; with `follow` and a link also
+/// the same on the file it leads to, before anything is made. Never blocks: what is no regular file is refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenFile {
     /// The directory.
@@ -60,6 +60,8 @@ pub struct OpenFile {
     pub create: Option<u32>,
     /// Follow a link in last place.
     pub follow: bool,
+    /// Ask `write` at once, for callers that write next: where that is denied no empty file is left behind.
+    pub write_next: bool,
 }
 
 /// An open file.
@@ -76,7 +78,7 @@ pub struct OpenedFile {
 impl Operation for OpenFile {
     type Reply = OpenedFile;
     const NAME: &'static str = "fs.open_file";
-    const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate];
+    const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate, Action::FileWrite];
 }
 
 /// Open what a path names: a directory as such, anything else by its directory and name.

@@ -167,6 +167,7 @@ fn send_descriptor() {
         write: false,
         create: None,
         follow: false,
+        write_next: false,
     });
     let mut piece = libc::iovec { iov_base: packet.as_ptr().cast_mut().cast(), iov_len: packet.len() };
     let mut control = [0u64; 4];

@@ -38,11 +38,13 @@ pub(super) struct How {
     pub(super) write: bool,
     pub(super) create: Option<u32>,
     pub(super) follow: bool,
+    /// Policy must allow `write` before anything is made.
+    pub(super) write_next: bool,
 }
 
 impl How {
     /// For reading, no link followed.
-    pub(super) const READ: How = How { read: true, write: false, create: None, follow: false };
+    pub(super) const READ: How = How { read: true, write: false, create: None, follow: false, write_next: false };
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -110,8 +112,9 @@ impl Directory {
 
     /// As [`Self::file`], with the session's own answer.
     pub(super) fn try_file(&self, name: &Name, how: How) -> std::result::Result<File, Failure> {
-        let How { read, write, create, follow } = how;
-        let request = OpenFile { dir: self.0.held.handle(), name: name.clone(), read, write, create, follow };
+        let How { read, write, create, follow, write_next } = how;
+        let dir = self.0.held.handle();
+        let request = OpenFile { dir, name: name.clone(), read, write, create, follow, write_next };
         self.channel().call(&request).map(|opened| File::new(self.channel(), opened))
     }
 
@@ -125,7 +128,7 @@ impl Directory {
         // Without write there is nothing to create for; the session refuses it.
         let create = (options.create && options.write).then_some(mode);
         let OpenFileOptions { read, write, follow_symlinks: follow, .. } = *options;
-        self.file(name, How { read, write, create, follow })
+        self.file(name, How { read, write, create, follow, write_next: false })
     }
 
     /// Calls `each` with every entry, in the order of the file system.

@@ -131,6 +131,9 @@ fn file_demands(path: &AbsPath, request: &OpenFile) -> Vec<Demand> {
     if request.create.is_some() {
         demands.push(file_demand(Action::FileCreate, path));
     }
+    if request.write_next {
+        demands.push(file_demand(Action::FileWrite, path));
+    }
     demands
 }
 

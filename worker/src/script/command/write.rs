@@ -37,7 +37,7 @@ pub(super) fn register(surface: &mut Surface) {
 fn write(channel: &Rc<Channel>, flags: &[Write], path: &str, text: &str) -> Result<()> {
     let placement = if flags.contains(&Write::Replace) { Placement::InPlace } else { Placement::Append };
     let Place { dir, name } = path::place(path, "file")?;
-    let how = How { read: false, write: true, create: Some(NEW_FILE), follow: false };
+    let how = How { read: false, write: true, create: Some(NEW_FILE), follow: false, write_next: true };
     Directory::open(channel, dir, true)?.file(&name, how)?.write(text, placement)?;
     Ok(())
 }
