@@ -24,9 +24,10 @@ fn serve_one() -> Result<(), String> {
         .map_err(|error| format!("cannot tie the session's life to its client's: {error}"))?;
     let config = Config::default();
     let program = program::open(&config).map_err(|error| error.to_string())?;
-    let client = process::inherited(0).map_err(|error| format!("standard input is no connection: {error}"))?;
-    let process = socket::peer(&client).ok().and_then(|peer| peer.process);
-    let caller = Caller { principal: own_principal(), pid: nix::unistd::getppid().as_raw(), process };
+    let fault = |error| format!("standard input is no connection: {error}; `rex-exec --standalone` makes one");
+    let client = process::inherited(0).map_err(fault)?;
+    let peer = socket::peer(&client).map_err(fault)?;
+    let caller = Caller { principal: own_principal(), pid: peer.pid, process: peer.process };
     let connection = Connection::new(client).map_err(|error| format!("cannot use the connection: {error}"))?;
     serve(&config, &program, connection, caller, &Origin::Standalone, None);
     Ok(())

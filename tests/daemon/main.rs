@@ -310,3 +310,11 @@ fn a_worker_that_cannot_be_started_is_told_with_its_reason() {
     });
     assert!(said.contains("execute its program: EACCES"), "{said}");
 }
+
+#[test]
+fn a_standalone_session_without_a_connection_is_told_so() {
+    let mut command = Command::new(programs().join("rex-broker"));
+    let done = command.arg("--standalone-session").stdin(Stdio::null()).output().expect("rex-broker starts");
+    assert!(!done.status.success());
+    assert!(String::from_utf8_lossy(&done.stderr).contains("standard input is no connection"), "{done:?}");
+}
