@@ -161,7 +161,9 @@ proptest! {
         }
         let mut authorizer = Authorizer::new(principal, stores);
         for demand in demands {
-            prop_assert_eq!(authorizer.decide(&demand), authorizer.decide_full(&demand), "{:?}\n{}", demand, policies.concat());
+            let full = authorizer.decide_full(&demand);
+            prop_assert_eq!(&authorizer.decide_indexed(&demand), &full, "{:?}\n{}", demand, policies.concat());
+            prop_assert_eq!(&authorizer.decide(&demand), &full, "remembered: {:?}\n{}", demand, policies.concat());
         }
     }
 }

@@ -12,6 +12,8 @@ use std::rc::Rc;
 
 /// How many sets of candidates are kept ready for the next decision.
 const KEPT: usize = 256;
+/// How many decisions are remembered.
+const REMEMBERED: usize = 4096;
 
 /// Decides for one principal under stores that must all allow.
 ///
@@ -23,6 +25,10 @@ pub struct Authorizer {
     stores: Vec<Rc<PolicyStore>>,
     cedar: Cedar,
     sets: HashMap<(usize, Vec<usize>), Rc<PolicySet>>,
+    /// What was decided before. Within a run a decision depends on nothing but its demand: the stores and the principal
+    /// are fixed, ids and attributes are made of the path, and the context is empty. An attribute or a context that can
+    /// change must keep the demands it bears on out of here.
+    remembered: HashMap<Demand, Decision>,
     /// Policies whose evaluation has failed before: each is told once.
     told: HashSet<String>,
 }
@@ -31,11 +37,25 @@ impl Authorizer {
     /// For a run of `principal` under `stores`.
     pub fn new(principal: Principal, stores: Vec<Rc<PolicyStore>>) -> Self {
         let fixed = Fixed::new(&principal);
-        Self { principal, fixed, stores, cedar: Cedar::new(), sets: HashMap::new(), told: HashSet::new() }
+        let (sets, remembered, told) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { principal, fixed, stores, cedar: Cedar::new(), sets, remembered, told }
     }
 
     /// Decides one demand.
     pub fn decide(&mut self, demand: &Demand) -> Decision {
+        if let Some(decision) = self.remembered.get(demand) {
+            return decision.clone();
+        }
+        let decision = self.decide_indexed(demand);
+        if self.remembered.len() >= REMEMBERED {
+            self.remembered.clear();
+        }
+        self.remembered.insert(demand.clone(), decision.clone());
+        decision
+    }
+
+    /// As [`Self::decide`], evaluated anew by the policies that the index finds: for benches of just that.
+    pub fn decide_indexed(&mut self, demand: &Demand) -> Decision {
         self.judge(demand, Self::candidates_of)
     }
 
@@ -65,6 +85,10 @@ impl Authorizer {
     /// Confirms that all of `demands` are allowed; else tells of the first that is not.
     pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         for demand in demands {
+            // The usual answer, without a copy of it.
+            if let Some(Decision::Allowed { .. }) = self.remembered.get(demand) {
+                continue;
+            }
             if let Decision::Denied(denial) = self.decide(demand) {
                 return Err(denied(&self.principal, demand, denial));
             }
