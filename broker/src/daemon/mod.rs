@@ -28,7 +28,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long the loop is quiet before it starts another ready pair, in milliseconds: answers come first.
+/// How long the loop is quiet before it fills the pool without a run having ended, in milliseconds.
 const QUIET: u16 = 20;
 
 /// How long the loop rests when the system has nothing left to accept a client with.
@@ -112,7 +112,8 @@ impl Daemon {
             if events.client {
                 self.accept();
             }
-            if events.none {
+            // Answers come first: a pair is made anew once a run has ended or nothing else is to be done.
+            if events.ended || events.none {
                 self.fill_pool();
             }
         }
