@@ -102,6 +102,47 @@ fn a_write_never_lands_elsewhere() {
 }
 
 #[test]
+fn a_link_tells_nothing_of_what_it_leads_to() {
+    let race = Race::new();
+    std::fs::create_dir(race.path("secret/folder")).expect("a folder");
+    let script = |link: &str| {
+        let acts = [
+            "DirConfig().path(P).build().open(OpenDirOptions().follow_symlinks(true).build())",
+            "dir.open_file(\"L\", OpenFileOptions().read(true).follow_symlinks(true).build())",
+            "dir.open_file(\"L\", OpenFileOptions().create(true).follow_symlinks(true).build())",
+            "cat(P + \"/x\")",
+            "ls(P + \"/x\")",
+            "rm(P + \"/x\")",
+            "mkdir(P + \"/x\")",
+            "mkdir([mkdir::p], P + \"/x/y\")",
+            "mkdir([mkdir::p], P)",
+            "write(P + \"/x\", \"y\")",
+        ];
+        let tries: String = acts
+            .iter()
+            .map(|act| format!("try {{ {act}; r.push(\"done\"); }} catch (e) {{ r.push(e.message); }}\n"))
+            .collect();
+        let open = race.path("open").display().to_string();
+        format!("let r = [];\nlet dir = DirConfig().path(\"{open}\").build().open(OpenDirOptions().build());\n{tries}r.reduce(|all, one| all + one + \"\\n\", \"\")")
+            .replace("(P", &format!("(\"{open}/{link}\""))
+            .replace(", P", &format!(", \"{open}/{link}\""))
+            .replace("\"L\"", &format!("\"{link}\""))
+    };
+    let told = |target: &str| {
+        let link = format!("to-{target}");
+        std::os::unix::fs::symlink(race.path("secret").join(target), race.path("open").join(&link)).expect("a link");
+        let ran = race.daemon.run(&script(&link));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(!ran.output().contains("done"), "{ran:?}");
+        ran.output().replace(target, "TARGET")
+    };
+    let missing = told("missing");
+    assert!(missing.lines().all(|line| line.contains("unauthorized")), "{missing}");
+    assert_eq!(told("folder"), missing, "a directory");
+    assert_eq!(told("data"), missing, "a file");
+}
+
+#[test]
 fn what_would_block_is_refused_at_once() {
     let race = Race::new();
     nix::unistd::mkfifo(&race.path("open/pipe"), nix::sys::stat::Mode::from_bits_truncate(0o666)).expect("a pipe");

@@ -120,11 +120,17 @@ impl Perform for MakeDir {
             let dir = follow_dir(&parent, state)?;
             return make_one(&dir, &name, state);
         }
-        let (found, missing) = deepest(&path)?;
-        match uniform(make_missing(&found, &missing, state), &path, state) {
-            Ok(()) => Ok(()),
-            Err(stop) => Err(stop),
+        if let Some(end) = lead::end_of(&path) {
+            create_or_open(&end, state)?;
         }
+        let made = match deepest(&path) {
+            Ok((found, missing)) => make_missing(&found, &missing, state),
+            // What stands in the way is told only to whom policy lets make it.
+            Err(failure) => {
+                state.demand(&[dir_demand(Action::FileCreate, &path)]).and(Err(failure)).map_err(Stop::from)
+            }
+        };
+        uniform(made, &path, state)
     }
 }
 
@@ -132,17 +138,32 @@ impl Perform for MakeDir {
 fn make_one(dir: &OpenDirectory, name: &Name, state: &mut State) -> Result<(), Stop> {
     let path = join(&dir.path, name)?;
     if let Err(denial) = state.demand(&[dir_demand(Action::FileCreate, &path)]) {
-        let there = state.demand(&[dir_demand(Action::FileOpen, &path)]).is_ok() && is_dir(dir, name);
+        let there = state.demand(&[dir_demand(Action::FileOpen, &path)]).is_ok() && is_dir(dir, name, &path, state);
         return if there { Ok(()) } else { Err(denial.into()) };
     }
     match mkdirat(&dir.pin, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
-        Err(Errno::EEXIST) if is_dir(dir, name) => Ok(()),
+        Err(Errno::EEXIST) if is_dir(dir, name, &path, state) => Ok(()),
         made => made.map_err(|errno| refused(errno, "create", &path).into()),
     }
 }
 
-fn is_dir(dir: &OpenDirectory, name: &Name) -> bool {
-    fs::pin_target(&dir.pin, name).is_ok_and(|pin| fstat(&pin).is_ok_and(|stat| fs::kind(&stat) == SFlag::S_IFDIR))
+/// Whether a name is a directory, or a link to one that policy lets be opened.
+fn is_dir(dir: &OpenDirectory, name: &Name, path: &AbsPath, state: &mut State) -> bool {
+    let kind = |pin: nix::Result<OwnedFd>| pin.ok().and_then(|pin| look(&pin, path).ok()).map(|(kind, _)| kind);
+    match kind(fs::pin_entry(&dir.pin, name)) {
+        Some(EntryKind::Symlink) => {
+            let end = lead::end_of(path);
+            let open = end.is_some_and(|end| state.demand(&[dir_demand(Action::FileOpen, &end)]).is_ok());
+            open && kind(fs::pin_target(&dir.pin, name)) == Some(EntryKind::Dir)
+        }
+        kind => kind == Some(EntryKind::Dir),
+    }
+}
+
+/// Asks for a directory that shall be there in the end, whether or not it is there already.
+fn create_or_open(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
+    let create = state.demand(&[dir_demand(Action::FileCreate, path)]);
+    create.or_else(|denial| state.demand(&[dir_demand(Action::FileOpen, path)]).map_err(|_| denial))
 }
 
 /// The deepest directory on the way that is there, and the names that are missing below it.
@@ -165,8 +186,7 @@ fn deepest(path: &AbsPath) -> Result<(AbsPath, Vec<Name>), Failure> {
 /// Asks for every directory that is missing before it makes the first one.
 fn make_missing(found: &AbsPath, missing: &[Name], state: &mut State) -> Result<(), Stop> {
     if missing.is_empty() {
-        let create = state.demand(&[dir_demand(Action::FileCreate, found)]);
-        create.or_else(|denial| state.demand(&[dir_demand(Action::FileOpen, found)]).map_err(|_| denial))?;
+        create_or_open(found, state)?;
         pin_directory(found, Links::Follow).map_err(|failure| match failure.errno() {
             Some(errno) if errno == Errno::ENOTDIR as i32 => refused(Errno::EEXIST, "create", found),
             _ => failure,

@@ -7,6 +7,7 @@
 //! pinned directory, where the object found is compared with the one that was judged.
 
 mod entry;
+mod lead;
 mod open;
 mod read;
 mod redact;
@@ -93,7 +94,16 @@ fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
 /// Opens a directory with its links followed: pins it, finds out where it really is, and asks for that
 /// before it is used. That `path` itself may be opened has been asked already.
 fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
-    let pin = pin_directory(path, Links::Follow)?;
+    let pin = match pin_directory(path, Links::Follow) {
+        Ok(pin) => pin,
+        Err(failure) => {
+            // Whether there is something at the end of a link is told only to whom policy lets go there.
+            if let Some(end) = lead::end_of(path) {
+                state.demand(&[dir_demand(Action::FileOpen, &end)])?;
+            }
+            return Err(failure.into());
+        }
+    };
     let real = real_path(&pin, path)?;
     state.demand(&[dir_demand(Action::FileOpen, &real)])?;
     Ok(OpenDirectory { pin, path: real })

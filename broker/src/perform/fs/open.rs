@@ -6,8 +6,6 @@ use crate::perform::{Demands, Perform};
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
 use rex_protocol::fs::{CreateDir, DirEntry, Entry, OpenDir, OpenEntry, OpenFile, OpenedDir, OpenedFile};
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 
 /// How often a file that comes and goes while it is opened is tried again.
 const TRIES: usize = 16;
@@ -159,7 +157,7 @@ fn attempt(
     }
 }
 
-/// Opens what a link leads to, once that is allowed too.
+/// Opens what a link leads to, once that is allowed too. A denial is the same whether something is there or not.
 fn follow(
     link: &Place,
     path: &AbsPath,
@@ -175,34 +173,17 @@ fn follow(
             let place = place_of(&real)?;
             Ok(Some((reopen(&pin, kind, &place, &real, link, link_inode, request)?, false)))
         }
-        Err(Errno::ENOENT) if request.create.is_some() => {
+        Err(errno) => {
+            let end = lead::end_of(path).ok_or_else(|| refused(errno, "follow", path))?;
+            state.demand(&file_demands(&end, request))?;
+            if errno != Errno::ENOENT || request.create.is_none() {
+                return Err(refused(errno, "follow", path).into());
+            }
             // The link leads nowhere: what it names is made, by its own name in its own directory.
-            let place = dangling_target(link, path)?;
-            let real = place.path()?;
-            state.demand(&file_demands(&real, request))?;
-            Ok(create(&place, link, &real, Some(link_inode), request)?.map(|file| (file, true)))
+            let place = place_of(&end)?;
+            Ok(create(&place, link, &end, Some(link_inode), request)?.map(|file| (file, true)))
         }
-        Err(errno) => Err(refused(errno, "follow", path).into()),
     }
-}
-
-/// The place that a link names, where nothing is yet.
-fn dangling_target(link: &Place, path: &AbsPath) -> Result<Place, Failure> {
-    let text: OsString = nix::fcntl::readlinkat(&link.dir.pin, link.name.as_os_str())
-        .map_err(|errno| refused(errno, "read the link", path))?;
-    let text = text.into_vec();
-    let (parent, name) = match text.iter().rposition(|&byte| byte == b'/') {
-        Some(at) => text.split_at(at + 1),
-        None => (&[][..], text.as_slice()),
-    };
-    let name = Name::parse(name).map_err(|_| refused(Errno::ENOENT, "follow", path))?;
-    let parent =
-        if parent.first() == Some(&b'/') { parent.to_vec() } else { [link.dir.path.as_bytes(), b"/", parent].concat() };
-    // `..` in a link would have to be resolved step by step: it leads nowhere here.
-    let parent = AbsPath::parse(parent).map_err(|_| refused(Errno::ENOENT, "follow", path))?;
-    let pin = pin_directory(&parent, Links::Follow)?;
-    let real = real_path(&pin, &parent)?;
-    Ok(Place { dir: Rc::new(OpenDirectory { pin, path: real }), name })
 }
 
 /// The directory and name by which a real path is reached.
@@ -306,8 +287,13 @@ impl Perform for OpenEntry {
                 open_directory(&path, state).map(Entry::Dir)
             }
             Ok(_) => open_other(&parent, name, state),
-            // Whoever may open it in either form may know that it is missing.
-            Err(errno) => Err(refused(*errno, "open", &path).into()),
+            // Whoever may open it in either form may know that it is missing, but not what a link on the way leads to.
+            Err(errno) => {
+                if let Some((above, _)) = lead::end_of(&path).as_ref().and_then(AbsPath::split) {
+                    state.demand(&[dir_demand(Action::FileOpen, &above)])?;
+                }
+                Err(refused(*errno, "open", &path).into())
+            }
         }
     }
 }
