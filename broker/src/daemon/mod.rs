@@ -28,8 +28,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// How long the loop is quiet before it fills the pool without a run having ended, in milliseconds.
-const QUIET: u16 = 20;
+/// How long the loop is quiet before it fills the pool without a run having ended.
+const QUIET: Duration = Duration::from_millis(20);
 
 /// How long the loop rests when the system has nothing left to accept a client with.
 const REST: Duration = Duration::from_millis(50);
@@ -127,7 +127,10 @@ impl Daemon {
         ];
         polled.extend(self.sessions.iter().map(|session| PollFd::new(session.process.as_fd(), PollFlags::POLLIN)));
         polled.extend(self.pool.polled());
-        let timeout = if self.pool.is_full() { PollTimeout::NONE } else { PollTimeout::from(QUIET) };
+        let timeout = match self.pool.next_due() {
+            Some(due) => PollTimeout::try_from(due.max(QUIET)).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
         let count = socket::retry(|| poll(&mut polled, timeout))
             .map_err(|error| DaemonError(format!("cannot wait for clients: {error}")))?;
         let any = |at: usize| polled.get(at).and_then(PollFd::any).unwrap_or(false);
@@ -269,12 +272,12 @@ impl Daemon {
         if socket::send_packet(&control, b"ready").is_err() {
             return crate::session::end_worker(&worker);
         }
-        match socket::receive_descriptor(&control) {
-            Ok(Some(client)) => {
+        match await_client(&control, &worker) {
+            Some(client) => {
                 drop(control);
                 self.serve_client(client, Some(worker));
             }
-            _ => crate::session::end_worker(&worker),
+            None => crate::session::end_worker(&worker),
         }
     }
 
@@ -287,6 +290,16 @@ impl Daemon {
             Err(error) => tracing::error!("cannot use a connection: {error}"),
         }
     }
+}
+
+/// In a ready session: the client that the daemon passes on; nothing if the daemon or the worker goes before that.
+fn await_client(control: &OwnedFd, worker: &crate::jail::Worker) -> Option<OwnedFd> {
+    let mut polled =
+        [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(worker.process.as_fd(), PollFlags::POLLIN)];
+    socket::retry(|| poll(&mut polled, PollTimeout::NONE)).ok()?;
+    let [given, dead] = polled.map(|fd| fd.any().unwrap_or(false));
+    // A client that was passed on already is served, by another worker if need be.
+    if dead && !given { None } else { socket::receive_descriptor(control).ok().flatten() }
 }
 
 /// Seals a worker once, for the proof.

@@ -31,7 +31,13 @@ impl Pool {
 
     /// Whether no further pair is wanted now.
     pub(super) fn is_full(&self) -> bool {
-        self.pairs.len() >= self.size || self.rest_until.is_some_and(|until| Instant::now() < until)
+        self.next_due().is_none_or(|due| !due.is_zero())
+    }
+
+    /// How long it is until a further pair is wanted; nothing while there are enough.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let rest = self.rest_until.map(|until| until.saturating_duration_since(Instant::now()));
+        (self.pairs.len() < self.size).then(|| rest.unwrap_or_default())
     }
 
     /// Takes a new session in, and the daemon's end of its control socket.
