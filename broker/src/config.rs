@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Where the configuration is looked for.
 pub const PATH: &str = "/etc/rex/broker.toml";
 
+/// The address space that a worker needs to begin with, and a little more, in bytes.
+const LEAST_MEMORY: u64 = 32 * 1024 * 1024;
+
 /// How a broker behaves. Unknown keys are refused.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -115,6 +118,12 @@ impl Config {
                 return Err(ConfigError(format!("the {name} limit is 0")));
             }
         }
+        if config.limits.memory < LEAST_MEMORY {
+            return Err(ConfigError(format!(
+                "the memory limit is below {} MiB, the least for a worker",
+                LEAST_MEMORY >> 20
+            )));
+        }
         if config.log_level.parse::<tracing::level_filters::LevelFilter>().is_err() {
             return Err(ConfigError(format!("`{}` is no log level", config.log_level)));
         }
@@ -134,6 +143,11 @@ impl Config {
             Some(wanted) => Ok(wanted),
         };
         limits.time_ms = ask(LimitName::Time, request.time_ms, limits.time_ms, self.maximum.time_ms, "ms")?;
+        if let Some(memory) = request.memory.filter(|&memory| memory < LEAST_MEMORY) {
+            let message =
+                format!("a memory limit of {memory} bytes leaves no room for a worker: {LEAST_MEMORY} are the least");
+            return Err((LimitName::Memory, message));
+        }
         limits.memory = ask(LimitName::Memory, request.memory, limits.memory, self.maximum.memory, "bytes")?;
         // More wall clock would be of no use with less processor time.
         if let Some(time) = request.time_ms {
@@ -202,5 +216,7 @@ mod tests {
         assert_eq!(ask(Some(600_000)).map(|limits| limits.time_ms), Ok(600_000));
         assert!(ask(Some(600_001)).is_err_and(|(name, text)| name == LimitName::Time && text.contains("time limit")));
         assert!(ask(Some(0)).is_err());
+        let small = config.limits_for(&LimitRequest { time_ms: None, memory: Some(1 << 20) });
+        assert!(small.is_err_and(|(name, text)| name == LimitName::Memory && text.contains("leaves no room")));
     }
 }
