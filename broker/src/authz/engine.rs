@@ -187,7 +187,8 @@ impl Authorizer {
             let forbids_it = set.policy(id).is_none_or(|policy| policy.effect() == Effect::Forbid);
             if self.told.insert(id.to_string()) {
                 let effect = if forbids_it { "forbid: it denies" } else { "permit: it grants nothing" };
-                tracing::warn!("policy `{id}` fails to evaluate ({effect}): {}", error.inner());
+                // Cedar's own words name the resource, which is the script's to choose and not for this log.
+                tracing::warn!("policy `{id}` fails to evaluate ({effect})");
             }
             if forbids_it {
                 forbids.push(id.to_string());

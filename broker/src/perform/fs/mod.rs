@@ -116,21 +116,28 @@ fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
         _ => refused(errno, "open", path),
     })?;
     match look(&pin, path)?.0 {
+        // Without links the path is the real one; with them it is looked for before anything is used.
+        EntryKind::Dir if links == Links::Refuse => not_our_own(path).map(|()| pin),
         EntryKind::Dir => Ok(pin),
         _ => Err(refused(Errno::ENOTDIR, "open", path)),
     }
 }
 
-/// Where a pinned object really is. What `/proc/self` leads to is this process, never the script's: refused,
-/// but for the tables that are the same for everybody.
+/// Where a pinned object really is.
 fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
     let real = fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?;
+    not_our_own(&real).map(|()| real)
+}
+
+/// Refuses what the kernel tells of this very process, which is where `/proc/self` leads and never the script's own, but
+/// for the tables that are the same for everybody.
+fn not_our_own(real: &AbsPath) -> Result<(), Failure> {
     let own = format!("/proc/{}", std::process::id());
     let inside = real.as_bytes().strip_prefix(own.as_bytes()).filter(|rest| matches!(rest.first(), None | Some(b'/')));
     let shared = |rest: &[u8]| rest.starts_with(b"/net/") || matches!(rest, b"/net" | b"/mounts" | b"/mountinfo");
     match inside {
-        Some(rest) if !shared(rest) => Err(refused(Errno::EACCES, "open the broker's own", asked)),
-        _ => Ok(real),
+        Some(rest) if !shared(rest) => Err(refused(Errno::EACCES, "open the broker's own", real)),
+        _ => Ok(()),
     }
 }
 

@@ -46,6 +46,9 @@ impl Perform for ReadRedacted {
         }
         let dictionary = dictionary(state)?;
         let inside = file.inside_line.take() == Some(offset);
+        if !inside {
+            confirm_line_start(&file, offset)?;
+        }
         let window = read_at(&file.fd, offset, WINDOW).map_err(|errno| refused(errno, "read", &file.path))?;
         let at_end = window.len() < WINDOW;
         let page = dictionary.page(&window, at_end, inside);
@@ -55,6 +58,16 @@ impl Perform for ReadRedacted {
         }
         let text = Chunk::try_from(page.text).map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
         Ok(RedactedLines { text, next, any: page.lines > 0 })
+    }
+}
+
+/// A line that is hidden for its length must not be shown by its end: reading begins where a line does.
+fn confirm_line_start(file: &OpenRegularFile, offset: u64) -> Result<(), Failure> {
+    let Some(before) = offset.checked_sub(1) else { return Ok(()) };
+    match read_at(&file.fd, before, 1).as_deref() {
+        Ok(b"\n") => Ok(()),
+        // The file may have changed since the reply that named this place.
+        _ => Err(refused(Errno::ESTALE, "read redacted from inside a line of", &file.path)),
     }
 }
 
