@@ -62,7 +62,7 @@ fn counting(act: &str) -> String {
              if text.contains(\"SECRET\") {{ secret += 1; }} else {{ plain += 1; }}\n\
            }} catch {{ other += 1; }}\n\
          }}\n\
-         `${{secret}} ${{plain > 0}} ${{other > 0}}`"
+         `${{secret}} ${{plain + other}}`"
     )
 }
 
@@ -72,7 +72,7 @@ fn a_directory_swapped_for_a_link_never_leads_astray() {
     std::os::unix::fs::symlink(race.path("secret"), race.path("link")).expect("a link");
     // The link is followed by `cat`, and then judged by where it leads.
     let seen = race.run_while_swapping("open", "link", &counting("cat(\"ROOT/open/data\")"));
-    assert_eq!(seen, "0 true true");
+    assert_eq!(seen, "0 4000");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_file_swapped_for_a_link_never_leads_astray() {
     let act = "DirConfig().path(\"ROOT/open\").build().open(OpenDirOptions().build())\
         .open_file(\"data\", OpenFileOptions().read(true).follow_symlinks(true).build()).read()";
     let seen = race.run_while_swapping("open/data", "open/link", &counting(act));
-    assert_eq!(seen, "0 true true");
+    assert_eq!(seen, "0 4000");
 }
 
 #[test]
