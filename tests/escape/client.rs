@@ -108,6 +108,17 @@ fn a_client_that_goes_away_ends_its_run() {
 }
 
 #[test]
+fn a_client_that_closes_its_half_has_gone_away() {
+    let daemon = Daemon::start(&Settings::default());
+    let mut stream = connect(&daemon);
+    stream.write_all(&submitted("sleep(100)")).expect("the broker reads");
+    stream.shutdown(std::net::Shutdown::Write).expect("a half-closed connection");
+    let messages = heard(&mut stream);
+    assert!(!messages.iter().any(|message| matches!(message, ToClient::Outcome(_))), "{messages:?}");
+    daemon.until("no session is left", |daemon| daemon.descendants().len() == 4);
+}
+
+#[test]
 fn a_client_that_floods_or_goes_on_wrongly_loses_its_run() {
     let daemon = Daemon::start(&Settings::default());
     for more in [vec![0xff; 1024 * 1024], frame(&submission("2")).expect("a frame"), 65u32.to_le_bytes().to_vec()] {
