@@ -108,6 +108,19 @@ fn a_client_that_goes_away_ends_its_run() {
 }
 
 #[test]
+fn what_comes_together_with_the_submission_is_heard() {
+    let daemon = Daemon::start(&Settings::default());
+    let mut stream = connect(&daemon);
+    let cancel = frame(&FromClient::Cancel).expect("a frame");
+    stream.write_all(&[submitted("sleep(100)"), cancel].concat()).expect("the broker reads");
+    let cancelled = heard(&mut stream).iter().any(|message| match message {
+        ToClient::Outcome(outcome) => format!("{:?}", outcome.ending).contains("Cancelled"),
+        _ => false,
+    });
+    assert!(cancelled, "{}", daemon.log());
+}
+
+#[test]
 fn a_client_that_closes_its_half_has_gone_away() {
     let daemon = Daemon::start(&Settings::default());
     let mut stream = connect(&daemon);

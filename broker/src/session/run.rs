@@ -76,10 +76,11 @@ impl<'a> Run<'a> {
 
     /// Serves the worker until the run has ended. Nothing when the client is gone and nobody waits for an ending.
     pub(crate) fn serve_to_end(&mut self) -> Option<Ending> {
+        // What came together with the submission does not announce itself again.
+        let mut step = self.obey_client();
         loop {
-            let step = self.wait().and_then(|ready| self.serve(&ready));
             match step {
-                Ok(()) => {}
+                Ok(()) => step = self.wait().and_then(|ready| self.serve(&ready)),
                 Err(End::With(ending)) => return Some(self.reserved_or(ending)),
                 Err(End::ClientGone) => return None,
             }
@@ -138,10 +139,14 @@ impl<'a> Run<'a> {
         self.look_at_the_clock()
     }
 
-    /// What the client wants. It may only end the run.
     fn hear_client(&mut self) -> Result<(), End> {
         self.connection.flush();
         self.connection.receive().map_err(|_| End::ClientGone)?;
+        self.obey_client()
+    }
+
+    /// Does what the client wants. It may only end the run.
+    fn obey_client(&mut self) -> Result<(), End> {
         while let Some(frame) = self.connection.next_frame().map_err(|_| End::ClientGone)? {
             match wire::decode::<FromClient>(&frame).map_err(|_| End::ClientGone)? {
                 FromClient::Submit(_) => return Err(End::ClientGone),
