@@ -37,7 +37,10 @@ fn submitted(script: &str) -> Vec<u8> {
 /// Everything the broker says until it closes.
 fn heard(stream: &mut UnixStream) -> Vec<ToClient> {
     let (mut frames, mut messages, mut bytes) = (Frames::new(FRAME), Vec::new(), Vec::new());
-    let _ = stream.read_to_end(&mut bytes);
+    if let Err(error) = stream.read_to_end(&mut bytes) {
+        // What it had not read when it closed resets the connection.
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "the broker does not close the connection");
+    }
     frames.push(&bytes);
     while let Ok(Some(body)) = frames.next_frame() {
         messages.push(decode(&body).expect("the broker speaks its own protocol"));
