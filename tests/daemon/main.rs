@@ -297,7 +297,7 @@ fn a_signal_ends_the_whole_run_at_once() {
             assert_eq!(ended, Some(code), "{send} {options:?}");
             daemon.until("nothing of the run is left", |daemon| {
                 let gone = |pid: &u32| !Path::new(&format!("/proc/{pid}")).exists();
-                daemon.descendants().len() == 4 && below.iter().all(gone)
+                daemon.is_idle() && below.iter().all(gone)
             });
         }
     }

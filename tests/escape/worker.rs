@@ -44,7 +44,7 @@ fn descriptors(daemon: &Daemon) -> usize {
 fn every_fault_in_the_conversation_ends_the_run_and_nothing_else() {
     let daemon = with_probe("");
     assert_eq!(daemon.run("control: nothing").output(), "returned 0");
-    daemon.until("the pool fills", |daemon| daemon.descendants().len() == 4);
+    daemon.until("the pool fills", Daemon::is_idle);
     let before = descriptors(&daemon);
     let mut wrong = Vec::new();
     for (attack, ending) in ENDINGS {
@@ -55,8 +55,9 @@ fn every_fault_in_the_conversation_ends_the_run_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(daemon.run("control: nothing").output(), "returned 0", "the broker serves on");
-    daemon.until("all sessions are gone and the pool is full", |daemon| daemon.descendants().len() == 4);
-    assert_eq!(descriptors(&daemon), before, "descriptors were leaked");
+    // Pairs come and go for a moment; what was leaked would stay.
+    daemon
+        .until("no more descriptors than before are open", |daemon| daemon.is_idle() && descriptors(daemon) == before);
 }
 
 #[test]

@@ -100,6 +100,12 @@ impl Daemon {
         descendants(self.pid())
     }
 
+    /// Whether nothing is left but the two ready pairs: two sessions with a worker each.
+    pub fn is_idle(&self) -> bool {
+        let sessions = children(self.pid());
+        sessions.len() == 2 && sessions.iter().all(|session| children(*session).len() == 1)
+    }
+
     /// Waits until `condition` holds, for at most ten seconds.
     pub fn until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let end = Instant::now() + Duration::from_secs(10);
@@ -123,11 +129,15 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut at = 0;
     while let Some(&pid) = found.get(at) {
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        found.extend(text.split_whitespace().filter_map(|number| number.parse::<u32>().ok()));
+        found.extend(children(pid));
         at += 1;
     }
     found.split_off(1)
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
 fn text(path: &Path) -> &str {
