@@ -17,6 +17,18 @@ pub enum Action {
     FileStat,
     /// `file_system::Action::"write"`
     FileWrite,
+    /// `file_system::Action::"chmod"`
+    FileChmod,
+    /// `file_system::Action::"chown"`
+    FileChown,
+    /// `file_system::Action::"move"`
+    FileMove,
+    /// `file_system::Action::"set_x_attr"`
+    FileSetXAttr,
+    /// `file_system::Action::"execute"`
+    FileExecute,
+    /// `file_system::Action::"set_id"`
+    FileSetId,
 }
 
 /// The Cedar names of an action.
@@ -36,6 +48,12 @@ impl Action {
         Action::FileRedactedRead,
         Action::FileStat,
         Action::FileWrite,
+        Action::FileChmod,
+        Action::FileChown,
+        Action::FileMove,
+        Action::FileSetXAttr,
+        Action::FileExecute,
+        Action::FileSetId,
     ];
 
     const fn names(self) -> Names {
@@ -47,8 +65,15 @@ impl Action {
             Action::FileRedactedRead => "redacted_read",
             Action::FileStat => "stat",
             Action::FileWrite => "write",
+            Action::FileChmod => "chmod",
+            Action::FileChown => "chown",
+            Action::FileMove => "move",
+            Action::FileSetXAttr => "set_x_attr",
+            Action::FileExecute => "execute",
+            Action::FileSetId => "set_id",
         };
-        Names { namespace: "file_system", name, group: "SafeIO" }
+        let group = if matches!(self, Action::FileSetId) { "PrivilegedIO" } else { "SafeIO" };
+        Names { namespace: "file_system", name, group }
     }
 
     /// The Cedar namespace: `file_system`.

@@ -55,6 +55,42 @@ pub enum FailureKind {
     },
     /// The redaction dictionary itself is asked for in redacted form.
     DictionaryItself,
+    /// No user or group has that name; the message is the name.
+    UnknownName {
+        /// Whether it is a group's.
+        group: bool,
+    },
+    /// The destination has content that was not to be replaced.
+    DestinationNotEmpty {
+        /// How much, in bytes.
+        size: u64,
+    },
+    /// The object is no symbolic link.
+    NotALink,
+    /// Permission bits outside 0777.
+    InvalidMode {
+        /// What was asked for.
+        mode: u32,
+    },
+    /// An extended attribute that is not supported.
+    UnsupportedAttribute,
+    /// A kind of entry that cannot be moved to another file system.
+    UnsupportedEntry {
+        /// Its kind.
+        kind: crate::fs::EntryKind,
+    },
+    /// A program's file is open for writing.
+    NotReadOnly,
+    /// There is no process of this number.
+    NoProcess {
+        /// The number.
+        pid: u32,
+    },
+    /// The namespace of a process cannot be joined; `errno(3)`.
+    Namespace {
+        /// The error number.
+        errno: i32,
+    },
     /// The request contradicts itself.
     InvalidArguments,
     /// A path that cannot be used for this.

@@ -23,6 +23,15 @@ pub enum Dir {}
 /// Kind: an open regular file.
 #[derive(Debug)]
 pub enum File {}
+/// Kind: a symbolic link itself.
+#[derive(Debug)]
+pub enum Link {}
+/// Kind: a file that is being put together and has no name yet.
+#[derive(Debug)]
+pub enum Draft {}
+/// Kind: a program that runs.
+#[derive(Debug)]
+pub enum Program {}
 /// Kind: a directory listing under way.
 #[derive(Debug)]
 pub enum Listing {}

@@ -1,9 +1,9 @@
 //! Directory entries: listing, metadata, making and removing.
 
-use crate::handle::{Dir, File, Listing};
+use crate::handle::{Dir, File, Link, Listing};
 use crate::path::{AbsPath, Name};
 use crate::text::Text;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Failure, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// What stands in a directory.
@@ -91,6 +91,8 @@ pub enum Object {
     Dir(Handle<Dir>),
     /// A file.
     File(Handle<File>),
+    /// A symbolic link itself.
+    Link(Handle<Link>),
 }
 
 /// Ask what an open object is like. Asks `stat` on it.
@@ -113,8 +115,10 @@ pub struct Metadata {
     pub blocks: u64,
     /// Number of hard links.
     pub links: u64,
-    /// Inode number.
+    /// Inode number, unique on its device.
     pub inode: u64,
+    /// The device that holds it; `stat(2)`.
+    pub device: u64,
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -127,12 +131,37 @@ pub struct Metadata {
     pub modified_seconds: i64,
     /// And nanoseconds.
     pub modified_nanos: u32,
+    /// Last change of its properties, seconds since 1970.
+    pub changed_seconds: i64,
 }
 
 impl Operation for Stat {
     type Reply = Metadata;
     const NAME: &'static str = "fs.stat";
     const ACTIONS: &'static [Action] = &[Action::FileStat];
+}
+
+/// Ask what some entries of an open directory are like, links themselves.
+///
+/// Asks of each entry, by its kind: `open` and `stat` on a file, directory or link, `stat` on anything else. An entry
+/// that is denied, or that cannot be looked at, takes its failure and does not stop the others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatEntries {
+    /// The directory.
+    pub dir: Handle<Dir>,
+    /// The entries with their kinds as they were listed, at most [`STAT_ENTRIES`]. One that is of another kind by now
+    /// fails.
+    pub entries: Vec<(Name, EntryKind)>,
+}
+
+/// The most entries that one [`StatEntries`] asks about.
+pub const STAT_ENTRIES: usize = 256;
+
+impl Operation for StatEntries {
+    /// In the order of the request, as many as one reply carries and at least one: ask again for the rest.
+    type Reply = Vec<Result<Metadata, Failure>>;
+    const NAME: &'static str = "fs.stat_entries";
+    const ACTIONS: &'static [Action] = &[Action::FileStat, Action::FileOpen];
 }
 
 /// Remove the name that an open file was opened by: for a followed link the link itself.

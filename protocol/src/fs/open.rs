@@ -42,6 +42,25 @@ impl Operation for OpenDir {
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate];
 }
 
+/// Open a directory in an open directory.
+///
+/// Asks `open` on it; with `follow` also `open` on the directory that it leads to, in any case, before it is used.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OpenSubdir {
+    /// The directory that holds it.
+    pub dir: Handle<Dir>,
+    /// Its name there.
+    pub name: Name,
+    /// Follow a link of that name.
+    pub follow: bool,
+}
+
+impl Operation for OpenSubdir {
+    type Reply = OpenedDir;
+    const NAME: &'static str = "fs.open_subdir";
+    const ACTIONS: &'static [Action] = &[Action::FileOpen];
+}
+
 /// Open a regular file in an open directory, or make and open it.
 ///
 /// Asks `open` on the file, with `create` also `create`, with `write_next` also `write`; with `follow` and a link also

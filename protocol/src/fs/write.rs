@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Give an open file new content.
 ///
-/// Asks `write` on the file. Content of more than one [`Chunk`] comes in several requests with `more`
+/// Asks `write` on the file, and where it has set-id bits `set_id`: denied, it loses them, as it would by an ordinary user's
+/// hand (`write(2)`). Where there is no space the file stays as it was. Content of more than one [`Chunk`] comes in several requests with `more`
 /// set on all but the last; nothing changes before the last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Write {
@@ -47,7 +48,7 @@ pub struct Written {
 impl Operation for Write {
     type Reply = Written;
     const NAME: &'static str = "fs.write";
-    const ACTIONS: &'static [Action] = &[Action::FileWrite];
+    const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId];
 }
 
 /// Make an empty file, or set the times of one that is there to now.
