@@ -1,8 +1,9 @@
 //! The objects that a session holds open for its worker.
 
 use crate::perform::Stop;
-use crate::perform::fs::{OpenDirectory, OpenRegularFile, Pages};
-use rex_protocol::handle::{Dir, File, Listing};
+use crate::perform::execute::Running;
+use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
+use rex_protocol::handle::{self, Dir, File, Link, Listing, Program};
 use rex_protocol::limits::LimitName;
 use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
 use std::collections::HashMap;
@@ -12,7 +13,10 @@ use std::rc::Rc;
 enum Object {
     Dir(Rc<OpenDirectory>),
     File(Rc<OpenRegularFile>),
+    Link(Rc<OpenLinkItself>),
     Listing(Pages),
+    Draft(Rc<Draft>),
+    Program(Rc<Running>),
 }
 
 /// The table of one session. Ids are counted up and never used again.
@@ -38,6 +42,21 @@ impl Handles {
         self.add(Object::File(Rc::new(file))).map(Handle::from_id)
     }
 
+    /// Keeps a link itself.
+    pub(crate) fn add_link(&mut self, link: OpenLinkItself) -> Result<Handle<Link>, Failure> {
+        self.add(Object::Link(Rc::new(link))).map(Handle::from_id)
+    }
+
+    /// Keeps a file that is being put together.
+    pub(crate) fn add_draft(&mut self, draft: Draft) -> Result<Handle<handle::Draft>, Failure> {
+        self.add(Object::Draft(Rc::new(draft))).map(Handle::from_id)
+    }
+
+    /// Keeps a program that runs. It ends when it is let go of.
+    pub(crate) fn add_program(&mut self, program: Running) -> Result<Handle<Program>, Failure> {
+        self.add(Object::Program(Rc::new(program))).map(Handle::from_id)
+    }
+
     /// Keeps a listing under way.
     pub(crate) fn add_listing(&mut self, pages: Pages) -> Result<Handle<Listing>, Failure> {
         self.add(Object::Listing(pages)).map(Handle::from_id)
@@ -56,6 +75,30 @@ impl Handles {
         match self.objects.get(&handle.id()) {
             Some(Object::File(file)) => Ok(Rc::clone(file)),
             _ => Err(unknown("file")),
+        }
+    }
+
+    /// The link behind a handle.
+    pub(crate) fn link(&self, handle: Handle<Link>) -> Result<Rc<OpenLinkItself>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Link(link)) => Ok(Rc::clone(link)),
+            _ => Err(unknown("link")),
+        }
+    }
+
+    /// The file that is being put together behind a handle.
+    pub(crate) fn draft(&self, handle: Handle<handle::Draft>) -> Result<Rc<Draft>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Draft(draft)) => Ok(Rc::clone(draft)),
+            _ => Err(unknown("draft")),
+        }
+    }
+
+    /// The program behind a handle.
+    pub(crate) fn program(&self, handle: Handle<Program>) -> Result<Rc<Running>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Program(program)) => Ok(Rc::clone(program)),
+            _ => Err(unknown("program")),
         }
     }
 

@@ -124,7 +124,7 @@ fn demand() -> impl Strategy<Value = Demand> {
         select(FILES).prop_map(move |text| Resource::File(path(text))),
         select(DIRS).prop_map(move |text| Resource::File(path(text))),
     ];
-    (select(Action::ALL), resource).prop_map(|(action, resource)| Demand { action, resource })
+    (select(Action::ALL), resource).prop_map(|(action, resource)| Demand::new(action, resource))
 }
 
 fn principal() -> impl Strategy<Value = Principal> {
@@ -170,7 +170,7 @@ proptest! {
 
 fn decide(text: &str, action: Action, resource: Resource) -> Decision {
     let principal = Principal { name: "ana".into(), uid: 7, groups: vec!["ops".into()] };
-    Authorizer::new(principal, vec![store(text)]).decide(&Demand { action, resource })
+    Authorizer::new(principal, vec![store(text)]).decide(&Demand::new(action, resource))
 }
 
 fn file_at(path: &str) -> Resource {
@@ -187,7 +187,7 @@ const ALL: &str = "permit(principal, action, resource);";
 fn nothing_is_allowed_by_no_policy_and_no_store() {
     assert!(!is_allowed(""));
     let principal = Principal { name: "ana".into(), uid: 7, groups: vec![] };
-    let demand = Demand { action: Action::FileRead, resource: file_at("/a") };
+    let demand = Demand::new(Action::FileRead, file_at("/a"));
     let mut nobody = Authorizer::new(principal, vec![]);
     assert!(matches!(nobody.decide(&demand), Decision::Denied(_)));
     assert!(nobody.authorize((), &[]).is_err(), "a grant answers a question");

@@ -38,9 +38,6 @@ macro_rules! for_each_operation {
             $crate::fs::PutDir,
             $crate::fs::DeleteFile,
             $crate::fs::DeleteDir,
-            $crate::fs::Execute,
-            $crate::fs::Follow,
-            $crate::fs::RunDebugger,
         }
     };
 }

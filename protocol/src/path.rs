@@ -127,6 +127,11 @@ impl Name {
         OsStr::from_bytes(&self.0)
     }
 
+    /// The name as it stands in a policy's id, see [`AbsPath::to_id`].
+    pub fn to_id(&self) -> String {
+        escape(&self.0)
+    }
+
     /// The name as people see it: bytes that are no UTF-8 become U+FFFD.
     pub fn to_text(&self) -> String {
         String::from_utf8_lossy(&self.0).into_owned()

@@ -2,8 +2,11 @@
 
 use rex_protocol::Action;
 use rex_protocol::failure::{Denial, Failure, FailureKind};
+use rex_protocol::fs::Argument;
 use rex_protocol::path::AbsPath;
 use std::fmt;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 /// Who asks: `User::"name"`, in `Group::"..."` for each of its groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +53,64 @@ impl fmt::Display for Resource {
 }
 
 /// One question for policy.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Demand {
     /// May this be done
     pub action: Action,
-    /// to this?
+    /// to this
     pub resource: Resource,
+    /// in this way?
+    pub context: Context,
+    /// The object itself where it is pinned: attributes are its own. Without, they are those of what has the resource's
+    /// path, where no link is on the way.
+    pub object: Option<Rc<OwnedFd>>,
+}
+
+impl Demand {
+    /// A question whose context is empty.
+    pub fn new(action: Action, resource: Resource) -> Self {
+        Self { action, resource, context: Context::Empty, object: None }
+    }
+
+    /// The same with this context.
+    pub fn with(self, context: Context) -> Self {
+        Self { context, ..self }
+    }
+
+    /// The same about this object.
+    pub fn about(self, object: &Rc<OwnedFd>) -> Self {
+        Self { object: Some(Rc::clone(object)), ..self }
+    }
+}
+
+/// What policy is told besides action and resource.
+#[derive(Debug, Clone)]
+pub enum Context {
+    /// Nothing.
+    Empty,
+    /// `xattr`: the name of an extended attribute.
+    Attribute(String),
+    /// `destination`: where something is moved to.
+    Destination(AbsPath),
+    /// What a program is given, and as whom it runs.
+    Program(Rc<ProgramContext>),
+}
+
+/// What a program is given, and as whom it runs.
+#[derive(Debug, Clone)]
+pub struct ProgramContext {
+    /// As the script grouped them. No tag that they make stands for two values.
+    pub arguments: Vec<Argument>,
+    /// Names are not repeated.
+    pub environment: Vec<(String, String)>,
+    /// Name and number of the user.
+    pub user: (String, u32),
+    /// Name and number of the group.
+    pub group: (String, u32),
+    /// The capabilities it is given.
+    pub capabilities: Vec<String>,
+    /// The process whose namespace it joins.
+    pub namespace: Option<u32>,
 }
 
 /// The answer.
@@ -87,7 +142,7 @@ impl<T> Granted<T> {
 
 /// The failure that tells of a denial.
 pub(super) fn denied(principal: &Principal, demand: &Demand, denial: Denial) -> Failure {
-    let Demand { action, resource } = demand;
+    let Demand { action, resource, .. } = demand;
     let message = format!("Permission denied: {} unauthorized to perform {action} for {resource}", principal.name);
     Failure::new(FailureKind::Denied(denial), message)
 }

@@ -1,18 +1,19 @@
 //! Deciding.
 
-use super::demand::{Decision, Demand, Granted, Principal, denied};
+use super::attributes::{self, Attributes};
+use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};
 use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
 use cedar_policy::{Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, PolicySet, Request, Response};
-use rex_protocol::Failure;
 use rex_protocol::failure::{Denial, FailureKind};
 use rex_protocol::text::Text;
+use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// How many sets of candidates are kept ready for the next decision.
 const KEPT: usize = 256;
-/// How many decisions are remembered.
+/// How many decisions are remembered of each action.
 const REMEMBERED: usize = 4096;
 
 /// Decides for one principal under stores that must all allow.
@@ -25,10 +26,12 @@ pub struct Authorizer {
     stores: Vec<Rc<PolicyStore>>,
     cedar: Cedar,
     sets: HashMap<(usize, Vec<usize>), Rc<PolicySet>>,
-    /// What was decided before. Within a run a decision depends on nothing but its demand: the stores and the principal
-    /// are fixed, ids and attributes are made of the path, and the context is empty. An attribute or a context that can
-    /// change must keep the demands it bears on out of here.
-    remembered: HashMap<Demand, Decision>,
+    /// What was decided before. Within a run such a decision depends on nothing but action and resource: the stores and
+    /// the principal are fixed, the id is made of the path, and only demands with an empty context come here, and none
+    /// while policies read attributes, which can change.
+    remembered: HashMap<Action, HashMap<Resource, Decision>>,
+    /// Whether some policy reads an attribute of objects.
+    reads_attributes: bool,
     /// Policies whose evaluation has failed before: each is told once.
     told: HashSet<String>,
 }
@@ -37,21 +40,41 @@ impl Authorizer {
     /// For a run of `principal` under `stores`.
     pub fn new(principal: Principal, stores: Vec<Rc<PolicyStore>>) -> Self {
         let fixed = Fixed::new(&principal);
+        let reads_attributes = stores.iter().any(|store| store.index().reads_attributes());
         let (sets, remembered, told) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { principal, fixed, stores, cedar: Cedar::new(), sets, remembered, told }
+        Self { principal, fixed, stores, cedar: Cedar::new(), sets, remembered, reads_attributes, told }
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether decisions depend on what an object is like at the moment, and not only on its path.
+    pub fn reads_attributes(&self) -> bool {
+        self.reads_attributes
     }
 
     /// Decides one demand.
     pub fn decide(&mut self, demand: &Demand) -> Decision {
-        if let Some(decision) = self.remembered.get(demand) {
+        if self.reads_attributes || !matches!(demand.context, Context::Empty) {
+            return self.decide_indexed(demand);
+        }
+        if let Some(decision) = self.remembered(demand) {
             return decision.clone();
         }
         let decision = self.decide_indexed(demand);
-        if self.remembered.len() >= REMEMBERED {
-            self.remembered.clear();
+        let of_action = self.remembered.entry(demand.action).or_default();
+        if of_action.len() >= REMEMBERED {
+            of_action.clear();
         }
-        self.remembered.insert(demand.clone(), decision.clone());
+        of_action.insert(demand.resource.clone(), decision.clone());
         decision
+    }
+
+    fn remembered(&self, demand: &Demand) -> Option<&Decision> {
+        let of_action = self.remembered.get(&demand.action)?;
+        of_action.get(&demand.resource).filter(|_| matches!(demand.context, Context::Empty))
     }
 
     /// As [`Self::decide`], evaluated anew by the policies that the index finds: for benches of just that.
@@ -86,7 +109,7 @@ impl Authorizer {
     pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         for demand in demands {
             // The usual answer, without a copy of it.
-            if let Some(Decision::Allowed { .. }) = self.remembered.get(demand) {
+            if let Some(Decision::Allowed { .. }) = self.remembered(demand) {
                 continue;
             }
             if let Decision::Denied(denial) = self.decide(demand) {
@@ -121,7 +144,8 @@ impl Authorizer {
         policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
     ) -> Result<Decision, EntityError> {
         let facts = fixed.facts(demand)?;
-        let (request, entities) = fixed.request(demand, &facts)?;
+        let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
+        let (request, entities) = fixed.request(demand, &facts, &attributes)?;
         let mut allowed_by = Vec::new();
         for at in 0..self.stores.len() {
             let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
@@ -199,7 +223,7 @@ impl Authorizer {
 }
 
 fn denial(demand: &Demand, policies: Vec<String>) -> Denial {
-    let Demand { action, resource } = demand;
+    let Demand { action, resource, .. } = demand;
     let id = resource.path().to_id();
     Denial {
         action: Text::cut(action.to_string()),

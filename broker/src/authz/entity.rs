@@ -1,7 +1,9 @@
 //! From demands to Cedar's entities and requests. Ids are data: they are given to Cedar's API and never become policy text.
 
+use super::attributes::Attributes;
+use super::context;
 use super::demand::{Demand, Principal, Resource};
-use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -56,7 +58,10 @@ impl Fixed {
         let uid = uid(&type_name("User")?, &principal.name);
         let group_type = type_name("Group")?;
         let groups: Vec<_> = principal.groups.iter().map(|name| self::uid(&group_type, name)).collect();
-        let attributes = HashMap::from([("uid".to_owned(), RestrictedExpression::new_long(principal.uid.into()))]);
+        let attributes = HashMap::from([
+            ("name".to_owned(), RestrictedExpression::new_string(principal.name.clone())),
+            ("uid".to_owned(), RestrictedExpression::new_long(principal.uid.into())),
+        ]);
         let parents = groups.iter().cloned().collect();
         let principal_entity = Entity::new(uid.clone(), attributes, parents).map_err(EntityError::new)?;
         let mut actions = HashMap::new();
@@ -92,17 +97,24 @@ impl Fixed {
 
     /// The request and the entities it is about: the principal in its groups, the action in its group, and the
     /// resource directly in every directory above it.
-    pub(super) fn request(&self, demand: &Demand, facts: &Facts<'_>) -> Result<(Request, Entities), EntityError> {
+    pub(super) fn request(
+        &self,
+        demand: &Demand,
+        facts: &Facts<'_>,
+        attributes: &Attributes,
+    ) -> Result<(Request, Entities), EntityError> {
         let action = self.action(demand.action)?;
-        let attributes = HashMap::from([("path".to_owned(), RestrictedExpression::new_string(facts.path.clone()))]);
+        let mut attributes = attributes.for_entity();
+        attributes.insert("path".to_owned(), RestrictedExpression::new_string(facts.path.clone()));
         let parents = facts.ancestors.iter().cloned().collect();
         let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
-        let entities = [self.principal_entity.clone(), action.entity.clone(), resource];
+        let (context, of_context) = context::of(&demand.context)?;
+        let entities = [self.principal_entity.clone(), action.entity.clone(), resource].into_iter().chain(of_context);
         let entities = Entities::from_entities(entities, None).map_err(EntityError::new)?;
         // Valid by construction; tests hold it against the schema.
         let schema = if cfg!(test) { Some(super::schema::schema().map_err(EntityError::new)?) } else { None };
         let (principal, resource) = (facts.principal.clone(), facts.resource.clone());
-        Request::new(principal, action.uid.clone(), resource, Context::empty(), schema)
+        Request::new(principal, action.uid.clone(), resource, context, schema)
             .map(|request| (request, entities))
             .map_err(EntityError::new)
     }
@@ -112,10 +124,10 @@ impl Fixed {
     }
 }
 
-fn type_name(name: &str) -> Result<EntityTypeName, EntityError> {
+pub(super) fn type_name(name: &str) -> Result<EntityTypeName, EntityError> {
     EntityTypeName::from_str(name).map_err(EntityError::new)
 }
 
-fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+pub(super) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }

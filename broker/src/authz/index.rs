@@ -1,5 +1,6 @@
 //! Which policies can matter to a request, found by its resource instead of by trying all.
 
+use super::attributes;
 use super::conditions::{Condition, Variable, necessary};
 use super::entity::Facts;
 use cedar_policy::{EntityUid, Policy};
@@ -15,6 +16,8 @@ pub(super) struct Index {
     by_prefix: HashMap<String, Vec<usize>>,
     /// Those that any resource may concern.
     rest: Vec<usize>,
+    /// Whether some policy reads an attribute that an object has besides its path.
+    reads_attributes: bool,
 }
 
 #[derive(Debug)]
@@ -26,9 +29,15 @@ struct Row {
 impl Index {
     /// Indexes `policies`.
     pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>) -> Self {
-        let mut index =
-            Self { rows: Vec::new(), by_entity: HashMap::new(), by_prefix: HashMap::new(), rest: Vec::new() };
+        let mut index = Self {
+            rows: Vec::new(),
+            by_entity: HashMap::new(),
+            by_prefix: HashMap::new(),
+            rest: Vec::new(),
+            reads_attributes: false,
+        };
         for (at, policy) in policies.enumerate() {
+            index.reads_attributes |= attributes::are_read_by(policy);
             let conditions = necessary(policy);
             match conditions.iter().find_map(key) {
                 Some(Key::Entities(uids)) => {
@@ -46,6 +55,10 @@ impl Index {
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    pub(super) fn reads_attributes(&self) -> bool {
+        self.reads_attributes
     }
 
     /// The policies whose necessary conditions hold, by ascending number. All others neither apply to the request nor

@@ -3,8 +3,10 @@
 //! [`PolicyStore::load`] parses and indexes policies once; [`Authorizer`] holds them for one run and its principal
 //! and answers [`Demand`]s. It is the only maker of [`Granted`].
 
+mod attributes;
 mod bounds;
 mod conditions;
+mod context;
 mod demand;
 mod engine;
 mod entity;
@@ -13,7 +15,8 @@ mod load;
 mod schema;
 mod warning;
 
-pub use demand::{Decision, Demand, Granted, Principal, Resource};
+pub(crate) use context::tags;
+pub use demand::{Context, Decision, Demand, Granted, Principal, ProgramContext, Resource};
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use warning::PolicyWarning;

@@ -1,5 +1,6 @@
 //! What the broker does for a script, and what it asks policy first.
 
+pub(crate) mod execute;
 pub(crate) mod fs;
 
 use crate::authz::{Demand, Granted};

@@ -226,7 +226,10 @@ impl<'a> Run<'a> {
         if socket::has_packet(&self.worker.socket) {
             return Err(Violation::new("did not wait for an answer").into());
         }
-        send_to(self.worker, &reply)?;
+        match self.state.take_donation() {
+            Some(descriptor) => give(self.worker, &reply, &descriptor)?,
+            None => send_to(self.worker, &reply)?,
+        }
         self.affinity.called();
         Ok(())
     }
@@ -322,8 +325,16 @@ fn internal(message: String) -> End {
 
 /// Sends a worker one packet. It waits for it, so it must take it.
 pub(crate) fn send_to(worker: &Worker, message: &ToWorker) -> Result<(), Violation> {
-    let packet = wire::encode(message)?;
-    match socket::send_packet(&worker.socket, &packet) {
+    taken(socket::send_packet(&worker.socket, &wire::encode(message)?))
+}
+
+/// As [`send_to`], with a descriptor.
+fn give(worker: &Worker, message: &ToWorker, descriptor: &OwnedFd) -> Result<(), Violation> {
+    taken(socket::send_packet_with(&worker.socket, &wire::encode(message)?, descriptor))
+}
+
+fn taken(sent: nix::Result<()>) -> Result<(), Violation> {
+    match sent {
         // A worker that is gone is found so by the loop.
         Ok(()) | Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
         Err(Errno::EAGAIN) => Err(Violation::new("does not read its answers")),

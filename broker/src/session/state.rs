@@ -6,7 +6,9 @@ use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// The run's authority, its open objects and its account.
 pub(crate) struct State {
@@ -15,6 +17,10 @@ pub(crate) struct State {
     /// The redaction dictionary, once it was needed.
     pub(crate) dictionary: Option<Rc<Dictionary>>,
     pub(crate) limits: Limits,
+    /// When the run's time is up.
+    deadline: Option<Instant>,
+    /// A descriptor that goes out with the answer.
+    donation: Option<OwnedFd>,
     account: Account,
 }
 
@@ -41,6 +47,8 @@ impl State {
             handles: Handles::new(limits.handles),
             dictionary: None,
             limits,
+            deadline: Instant::now().checked_add(Duration::from_millis(limits.time_ms)),
+            donation: None,
             account: Account::default(),
         }
     }
@@ -77,6 +85,31 @@ impl State {
     /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
     pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         self.authorizer.demand(demands)
+    }
+
+    /// Has a descriptor go out with the answer to the request.
+    pub(crate) fn donate(&mut self, descriptor: OwnedFd) {
+        self.donation = Some(descriptor);
+    }
+
+    /// The descriptor that goes out with this answer.
+    pub(crate) fn take_donation(&mut self) -> Option<OwnedFd> {
+        self.donation.take()
+    }
+
+    /// Asks again about an object that is pinned by now, where decisions depend on what it is like: another one may have had
+    /// its path when it was judged.
+    pub(crate) fn confirm(&mut self, demands: &[Demand], object: &Rc<OwnedFd>) -> Result<(), Failure> {
+        if !self.authorizer.reads_attributes() {
+            return Ok(());
+        }
+        let demands: Vec<Demand> = demands.iter().map(|demand| demand.clone().about(object)).collect();
+        self.demand(&demands)
+    }
+
+    /// Whether the run's time is up: work that takes long stops then.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.

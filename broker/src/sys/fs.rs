@@ -31,6 +31,13 @@ pub(crate) fn pin(path: &AbsPath, links: Links) -> nix::Result<OwnedFd> {
     retry_busy(|| openat2(AT_FDCWD, path.as_path(), how))
 }
 
+/// Pins what has this very path: no link on the way is followed, and one in last place is pinned itself.
+pub(crate) fn pin_itself(path: &AbsPath) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let how = OpenHow::new().flags(flags).resolve(Links::Refuse.resolve());
+    retry_busy(|| openat2(AT_FDCWD, path.as_path(), how))
+}
+
 /// Pins an entry of a directory; a link is pinned itself.
 pub(crate) fn pin_entry(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()

@@ -5,3 +5,4 @@ pub(crate) mod fs;
 pub(crate) mod process;
 pub(crate) mod procfs;
 pub(crate) mod socket;
+pub(crate) mod xattr;

@@ -41,6 +41,14 @@ pub(crate) fn send_packet(socket: impl AsFd, packet: &[u8]) -> nix::Result<()> {
     retry(|| nix::sys::socket::send(socket.as_fd().as_raw_fd(), packet, flags)).map(drop)
 }
 
+/// As [`send_packet`], with a descriptor that the peer gets a copy of.
+pub(crate) fn send_packet_with(socket: impl AsFd, packet: &[u8], descriptor: impl AsFd) -> nix::Result<()> {
+    let descriptors = [descriptor.as_fd().as_raw_fd()];
+    let control = [ControlMessage::ScmRights(&descriptors)];
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    retry(|| sendmsg::<()>(socket.as_fd().as_raw_fd(), &[IoSlice::new(packet)], &control, flags, None)).map(drop)
+}
+
 /// What came from a peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Packet {

@@ -86,7 +86,11 @@ impl LinkText {
 impl TryFrom<Vec<u8>> for LinkText {
     type Error = NoLinkText;
     fn try_from(bytes: Vec<u8>) -> Result<Self, NoLinkText> {
-        if bytes.is_empty() || bytes.len() > PATH_BYTES || bytes.contains(&0) { Err(NoLinkText) } else { Ok(Self(bytes)) }
+        if bytes.is_empty() || bytes.len() > PATH_BYTES || bytes.contains(&0) {
+            Err(NoLinkText)
+        } else {
+            Ok(Self(bytes))
+        }
     }
 }
 

@@ -6,15 +6,29 @@
 //! only the descriptor counts; the path is never resolved again, except by its last name in the
 //! pinned directory, where the object found is compared with the one that was judged.
 
-mod entry;
+mod attributes;
+mod content;
+mod directory;
 mod lead;
+mod link;
+mod list;
+mod make;
+mod moving;
+mod named;
+mod newfile;
 mod open;
+mod put;
 mod read;
 mod redact;
 mod remove;
+mod stat;
+mod transfer;
+mod tree;
 mod write;
 
-pub(crate) use entry::Pages;
+pub(crate) use link::OpenLinkItself;
+pub(crate) use list::Pages;
+pub(crate) use put::Draft;
 pub(crate) use redact::Dictionary;
 
 use super::Stop;
@@ -34,14 +48,21 @@ use std::rc::Rc;
 /// A directory, pinned.
 pub(crate) struct OpenDirectory {
     /// `O_PATH`.
-    pub(crate) pin: OwnedFd,
+    pub(crate) pin: Rc<OwnedFd>,
     /// The path it was judged by.
     pub(crate) path: AbsPath,
 }
 
+impl OpenDirectory {
+    /// What policy is asked about it.
+    fn demand(&self, action: Action) -> Demand {
+        dir_demand(action, &self.path).about(&self.pin)
+    }
+}
+
 /// A regular file, open for use.
 pub(crate) struct OpenRegularFile {
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Rc<OwnedFd>,
     pub(crate) read: bool,
     pub(crate) write: bool,
     /// The path it was judged by: with a followed link the real one.
@@ -56,6 +77,13 @@ pub(crate) struct OpenRegularFile {
     pub(crate) staged: RefCell<Option<write::Staged>>,
     /// Where a redacted read stopped inside an overlong line.
     pub(crate) inside_line: RefCell<Option<u64>>,
+}
+
+impl OpenRegularFile {
+    /// What policy is asked about it.
+    fn demand(&self, action: Action) -> Demand {
+        file_demand(action, &self.path).about(&self.fd)
+    }
 }
 
 /// A name in a pinned directory.
@@ -74,12 +102,12 @@ impl Place {
 
 /// What policy is asked about a directory.
 fn dir_demand(action: Action, path: &AbsPath) -> Demand {
-    Demand { action, resource: Resource::Dir(path.clone()) }
+    Demand::new(action, Resource::Dir(path.clone()))
 }
 
 /// What policy is asked about a file.
 fn file_demand(action: Action, path: &AbsPath) -> Demand {
-    Demand { action, resource: Resource::File(path.clone()) }
+    Demand::new(action, Resource::File(path.clone()))
 }
 
 fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
@@ -104,9 +132,14 @@ fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> 
             return Err(failure.into());
         }
     };
-    let real = real_path(&pin, path)?;
-    state.demand(&[dir_demand(Action::FileOpen, &real)])?;
-    Ok(OpenDirectory { pin, path: real })
+    judge_real_dir(pin, path, state)
+}
+
+/// Asks for the directory that a pin turned out to be.
+fn judge_real_dir(pin: OwnedFd, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
+    let dir = OpenDirectory { path: real_path(&pin, path)?, pin: Rc::new(pin) };
+    state.demand(&[dir.demand(Action::FileOpen)])?;
+    Ok(dir)
 }
 
 /// Pins a directory.

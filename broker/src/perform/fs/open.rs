@@ -1,94 +1,14 @@
-//! Opening.
+//! Opening files.
 
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, mkdirat};
-use rex_protocol::fs::{CreateDir, DirEntry, Entry, OpenDir, OpenEntry, OpenFile, OpenedDir, OpenedFile};
+use nix::sys::stat::Mode;
+use rex_protocol::fs::{OpenFile, OpenedFile};
 
 /// How often a file that comes and goes while it is opened is tried again.
 const TRIES: usize = 16;
-
-impl Perform for OpenDir {
-    type Target = OpenDir;
-
-    fn target(self, _: &mut State) -> Result<OpenDir, Stop> {
-        Ok(self)
-    }
-
-    fn demands(target: &OpenDir) -> Demands {
-        let mut demands = vec![dir_demand(Action::FileOpen, &target.path)];
-        if target.create.is_some() {
-            demands.push(dir_demand(Action::FileCreate, &target.path));
-        }
-        Demands::all(demands)
-    }
-
-    fn perform(target: Granted<OpenDir>, state: &mut State) -> Result<OpenedDir, Stop> {
-        let OpenDir { path, follow, create } = target.into_inner();
-        let dir = if follow {
-            follow_dir(&path, state)?
-        } else {
-            if let Some(create) = create {
-                make(&path, create)?;
-            }
-            OpenDirectory { pin: pin_directory(&path, Links::Refuse)?, path }
-        };
-        opened(dir, state)
-    }
-}
-
-fn opened(dir: OpenDirectory, state: &mut State) -> Result<OpenedDir, Stop> {
-    let path = dir.path.clone();
-    Ok(OpenedDir { dir: state.handles.add_dir(dir)?, path })
-}
-
-/// Makes a directory, nowhere through a link.
-fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
-    let Some((parent, name)) = path.split() else {
-        if create.recursive {
-            return Ok(());
-        }
-        return Err(Failure::new(FailureKind::InvalidPath, "cannot create `/`: it has no parent"));
-    };
-    if create.recursive {
-        return make_below(path);
-    }
-    let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
-    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| refused(errno, "create", path))
-}
-
-/// Makes every missing directory of a path, one below the other, from the deepest that is there.
-fn make_below(path: &AbsPath) -> Result<(), Failure> {
-    let mut chain: Vec<AbsPath> = std::iter::once(path.clone()).chain(path.ancestors()).collect();
-    let mut missing = Vec::new();
-    let mut dir = loop {
-        // The chain ends at `/`, which is always there.
-        let Some(candidate) = (!chain.is_empty()).then(|| chain.remove(0)) else {
-            return Err(refused(Errno::ENOENT, "create", path));
-        };
-        match fs::pin(&candidate, Links::Refuse) {
-            Ok(pin) => break pin,
-            Err(Errno::ENOENT) => missing.push(candidate),
-            Err(Errno::ELOOP) => return Err(link_not_followed(&candidate)),
-            Err(errno) => return Err(refused(errno, "create", path)),
-        }
-    };
-    for step in missing.iter().rev() {
-        let Some((_, name)) = step.split() else { break };
-        match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
-            // Somebody else may have made it just now; a link is refused by the pin that follows.
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(refused(errno, "create", step)),
-        }
-        dir = fs::pin_entry(&dir, &name).map_err(|errno| refused(errno, "open", step))?;
-        if look(&dir, step)?.0 != EntryKind::Dir {
-            return Err(refused(Errno::ENOTDIR, "open", step));
-        }
-    }
-    Ok(())
-}
 
 pub(crate) struct FileTarget {
     place: Place,
@@ -142,7 +62,7 @@ fn attempt(
     request: &OpenFile,
     state: &mut State,
 ) -> Result<Option<(OpenRegularFile, bool)>, Stop> {
-    let pin = match fs::pin_entry(&place.dir.pin, &place.name) {
+    let pin = match fs::pin_entry(&*place.dir.pin, &place.name).map(Rc::new) {
         Ok(pin) => pin,
         Err(Errno::ENOENT) if request.create.is_some() => {
             return Ok(create(place, place, path, None, request)?.map(|file| (file, true)));
@@ -153,7 +73,10 @@ fn attempt(
     match kind {
         EntryKind::Symlink if request.follow => follow(place, path, inode(&stat), request, state),
         EntryKind::Symlink => Err(link_not_followed(path).into()),
-        _ => Ok(Some((reopen(&pin, kind, place, path, place, inode(&stat), request)?, false))),
+        _ => {
+            state.confirm(&file_demands(path, request), &pin)?;
+            Ok(Some((reopen(&pin, kind, place, path, place, inode(&stat), request)?, false)))
+        }
     }
 }
 
@@ -165,10 +88,11 @@ fn follow(
     request: &OpenFile,
     state: &mut State,
 ) -> Result<Option<(OpenRegularFile, bool)>, Stop> {
-    match fs::pin_target(&link.dir.pin, &link.name) {
+    match fs::pin_target(&*link.dir.pin, &link.name).map(Rc::new) {
         Ok(pin) => {
             let real = real_path(&pin, path)?;
-            state.demand(&file_demands(&real, request))?;
+            let demands = file_demands(&real, request).into_iter().map(|demand| demand.about(&pin));
+            state.demand(&demands.collect::<Vec<_>>())?;
             let (kind, _) = look(&pin, &real)?;
             let place = place_of(&real)?;
             Ok(Some((reopen(&pin, kind, &place, &real, link, link_inode, request)?, false)))
@@ -187,9 +111,9 @@ fn follow(
 }
 
 /// The directory and name by which a real path is reached.
-fn place_of(real: &AbsPath) -> Result<Place, Failure> {
+pub(super) fn place_of(real: &AbsPath) -> Result<Place, Failure> {
     let Some((parent, name)) = real.split() else { return Err(not_regular(real)) };
-    let pin = pin_directory(&parent, Links::Refuse)?;
+    let pin = Rc::new(pin_directory(&parent, Links::Refuse)?);
     Ok(Place { dir: Rc::new(OpenDirectory { pin, path: parent }), name })
 }
 
@@ -203,7 +127,7 @@ fn create(
 ) -> Result<Option<OpenRegularFile>, Failure> {
     // Set-id and sticky bits are never set on a new file.
     let mode = Mode::from_bits_truncate(request.create.unwrap_or(0o666) & 0o777);
-    let fd = match fs::create_file(&place.dir.pin, &place.name, access(request), mode) {
+    let fd = match fs::create_file(&*place.dir.pin, &place.name, access(request), mode) {
         Ok(fd) => fd,
         Err(Errno::EEXIST) => return Ok(None),
         Err(errno) => return Err(refused(errno, "create", path)),
@@ -240,7 +164,7 @@ fn file(
     request: &OpenFile,
 ) -> OpenRegularFile {
     OpenRegularFile {
-        fd,
+        fd: Rc::new(fd),
         read: request.read,
         write: request.write,
         path: path.clone(),
@@ -258,60 +182,4 @@ fn access(request: &OpenFile) -> OFlag {
         (false, true) => OFlag::O_WRONLY,
         _ => OFlag::O_RDONLY,
     }
-}
-
-impl Perform for OpenEntry {
-    type Target = AbsPath;
-
-    fn target(self, _: &mut State) -> Result<AbsPath, Stop> {
-        Ok(self.path)
-    }
-
-    // What the path names is looked at only if policy allows it as the one or as the other.
-    fn demands(path: &AbsPath) -> Demands {
-        let mut alternatives = vec![vec![dir_demand(Action::FileOpen, path)]];
-        if let Some((parent, _)) = path.split() {
-            alternatives.push(vec![dir_demand(Action::FileOpen, &parent), file_demand(Action::FileOpen, path)]);
-        }
-        Demands::any(alternatives)
-    }
-
-    fn perform(path: Granted<AbsPath>, state: &mut State) -> Result<Entry, Stop> {
-        let path = path.into_inner();
-        let Some((parent, name)) = path.split() else {
-            return open_directory(&path, state).map(Entry::Dir);
-        };
-        let found = fs::pin(&parent, Links::Follow).and_then(|dir| fs::pin_entry(dir, &name));
-        match found.as_ref().map(|pin| look(pin, &path)) {
-            Ok(looked) if looked.as_ref().is_ok_and(|(kind, _)| *kind == EntryKind::Dir) => {
-                open_directory(&path, state).map(Entry::Dir)
-            }
-            Ok(_) => open_other(&parent, name, state),
-            // Whoever may open it in either form may know that it is missing, but not what a link on the way leads to.
-            Err(errno) => {
-                if let Some((above, _)) = lead::end_of(&path).as_ref().and_then(AbsPath::split) {
-                    state.demand(&[dir_demand(Action::FileOpen, &above)])?;
-                }
-                Err(refused(*errno, "open", &path).into())
-            }
-        }
-    }
-}
-
-fn open_directory(path: &AbsPath, state: &mut State) -> Result<OpenedDir, Stop> {
-    state.demand(&[dir_demand(Action::FileOpen, path)])?;
-    let dir = follow_dir(path, state)?;
-    opened(dir, state)
-}
-
-/// Opens the directory that holds something else than a directory, and tells what it is.
-fn open_other(parent: &AbsPath, name: Name, state: &mut State) -> Result<Entry, Stop> {
-    state.demand(&[dir_demand(Action::FileOpen, parent)])?;
-    let dir = follow_dir(parent, state)?;
-    let path = join(&dir.path, &name)?;
-    state.demand(&[file_demand(Action::FileOpen, &path)])?;
-    let pin = fs::pin_entry(&dir.pin, &name).map_err(|errno| refused(errno, "open", &path))?;
-    let (kind, stat) = look(&pin, &path)?;
-    let entry = DirEntry { name, kind, inode: stat.st_ino };
-    Ok(Entry::Other { parent: opened(dir, state)?, entry })
 }

@@ -21,7 +21,7 @@ impl Perform for Read {
     }
 
     fn demands(target: &ReadTarget) -> Demands {
-        Demands::all(vec![file_demand(Action::FileRead, &target.file.path)])
+        Demands::all(vec![target.file.demand(Action::FileRead)])
     }
 
     fn perform(target: Granted<ReadTarget>, _: &mut State) -> Result<Chunk, Stop> {

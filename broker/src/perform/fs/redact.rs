@@ -34,7 +34,7 @@ impl Perform for ReadRedacted {
     }
 
     fn demands((file, _): &Self::Target) -> Demands {
-        Demands::all(vec![file_demand(Action::FileRedactedRead, &file.path)])
+        Demands::all(vec![file.demand(Action::FileRedactedRead)])
     }
 
     fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<RedactedLines, Stop> {
@@ -89,7 +89,7 @@ fn dictionary(state: &mut State) -> Result<Rc<Dictionary>, Stop> {
 }
 
 fn read_dictionary(dir: &OpenDirectory, name: &Name, path: &AbsPath) -> Result<Vec<u8>, Failure> {
-    let pin = fs::pin_entry(&dir.pin, name).map_err(|errno| refused(errno, "open", path))?;
+    let pin = fs::pin_entry(&*dir.pin, name).map_err(|errno| refused(errno, "open", path))?;
     if look(&pin, path)?.0 != EntryKind::File {
         return Err(not_regular(path));
     }

@@ -30,12 +30,12 @@ impl Perform for DeleteFile {
         let Place { dir, name } = &file.link;
         // The kernel removes by name only: between this look and the removal somebody who may write to the
         // directory could put another object there, which they could have removed themselves.
-        let now = fstatat(&dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
             .map_err(|errno| refused(errno, "remove", &path))?;
         if inode(&now) != file.link_inode {
             return Err(gone(&path).into());
         }
-        unlinkat(&dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
+        unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
             .map_err(|errno| refused(errno, "remove", &path).into())
     }
 }
@@ -53,7 +53,7 @@ impl Perform for DeleteDir {
     }
 
     fn demands(target: &DirTarget) -> Demands {
-        Demands::all(vec![dir_demand(Action::FileDelete, &target.dir.path)])
+        Demands::all(vec![target.dir.demand(Action::FileDelete)])
     }
 
     fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<(), Stop> {
@@ -63,12 +63,12 @@ impl Perform for DeleteDir {
         let parent = pin_directory(&parent_path, Links::Refuse)?;
         let now = fstatat(&parent, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
             .map_err(|errno| refused(errno, "remove", path))?;
-        if inode(&now) != inode(&look(&dir.pin, path)?.1) {
+        if inode(&now) != inode(&look(&*dir.pin, path)?.1) {
             return Err(gone(path).into());
         }
         if recursive {
-            walk(&dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
-            walk(&dir.pin, path, 0, &mut |found| found.remove())?;
+            walk(&*dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
+            walk(&*dir.pin, path, 0, &mut |found| found.remove())?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
@@ -80,7 +80,7 @@ impl Perform for DeleteDir {
 }
 
 /// Something below a directory that is to be removed.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     dir: &'a OwnedFd,
     name: &'a Name,
     path: AbsPath,
@@ -95,7 +95,7 @@ impl Found<'_> {
         }
     }
 
-    fn remove(&self) -> Result<(), Failure> {
+    pub(super) fn remove(&self) -> Result<(), Failure> {
         let flag = if self.is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
         match unlinkat(self.dir, self.name.as_os_str(), flag) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -106,7 +106,7 @@ impl Found<'_> {
 
 /// Visits everything below a directory, what is in a directory before the directory itself. Links are
 /// visited, not followed.
-fn walk(
+pub(super) fn walk(
     dir: &OwnedFd,
     path: &AbsPath,
     depth: usize,

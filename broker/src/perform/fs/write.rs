@@ -1,16 +1,15 @@
 //! Writing.
 
+use super::newfile::{Keep, NewFile, has_set_id};
+use super::transfer::{reserve, set_length, sync, write_all};
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
-use crate::sys::socket::retry;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags};
+use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, futimens};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, ftruncate, linkat, unlinkat};
 use rex_protocol::fs::{OpenedFile, Placement, Touch, Write, Written};
-use std::hash::{BuildHasher, Hasher};
 
 /// Content that has come so far, in memory that has no name.
 pub(crate) struct Staged {
@@ -31,7 +30,7 @@ impl Perform for Write {
     }
 
     fn demands(target: &WriteTarget) -> Demands {
-        Demands::all(vec![file_demand(Action::FileWrite, &target.file.path)])
+        Demands::all(vec![target.file.demand(Action::FileWrite)])
     }
 
     fn perform(target: Granted<WriteTarget>, state: &mut State) -> Result<Written, Stop> {
@@ -56,6 +55,27 @@ impl Perform for Write {
 enum Content<'a> {
     Whole(&'a [u8]),
     Staged(Staged),
+}
+
+impl Content<'_> {
+    fn length(&self) -> u64 {
+        match self {
+            Content::Whole(bytes) => bytes.len() as u64,
+            Content::Staged(staged) => staged.length,
+        }
+    }
+}
+
+/// Whether a file that gets other content may keep set-id bits that it has.
+pub(super) fn may_keep_set_id(file: &OpenRegularFile, state: &mut State) -> Result<bool, Failure> {
+    let (_, stat) = look(&file.fd, &file.path)?;
+    Ok(has_set_id(&stat) && state.demand(&[file.demand(Action::FileSetId)]).is_ok())
+}
+
+/// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)).
+pub(super) fn shed_set_id(fd: &OwnedFd, keep: bool) -> nix::Result<()> {
+    let stat = fstat(fd)?;
+    if keep || !has_set_id(&stat) { Ok(()) } else { fchmod(fd, Mode::from_bits_truncate(stat.st_mode & 0o1777)) }
 }
 
 /// Adds to what has come so far. A script can stage no more than it may hold in memory.
@@ -83,74 +103,65 @@ fn place(
     content: &Content<'_>,
     state: &mut State,
 ) -> Result<Written, Stop> {
+    let set_id = may_keep_set_id(file, state)?;
     match placement {
         Placement::Atomic { preserve_ownership } => {
-            let new = replace(file, content, preserve_ownership)?;
+            let new = replace(file, content, preserve_ownership, set_id)?;
             let path = new.path.clone();
             let file = OpenedFile { file: state.handles.add_file(new)?, path, created: true };
             Ok(Written { file: Some(file) })
         }
         Placement::InPlace => {
-            overwrite(file, content).map_err(|errno| refused(errno, "write", &file.path))?;
+            overwrite(file, content, set_id).map_err(|errno| refused(errno, "write", &file.path))?;
             Ok(Written { file: None })
         }
         Placement::Append => {
-            append(file, content).map_err(|errno| refused(errno, "append to", &file.path))?;
+            append(file, content, set_id).map_err(|errno| refused(errno, "append to", &file.path))?;
             Ok(Written { file: None })
         }
     }
 }
 
 /// From the start, then cut to the new length.
-fn overwrite(file: &OpenRegularFile, content: &Content<'_>) -> nix::Result<()> {
-    let fd = fs::reopen(&file.fd, OFlag::O_WRONLY)?;
+fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
+    let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY)?;
+    reserve(&fd, 0, content.length())?;
     copy(content, &fd)?;
-    let length = match content {
-        Content::Whole(bytes) => bytes.len() as u64,
-        Content::Staged(staged) => staged.length,
-    };
-    // Files of kernel file systems have no length to set; what they were given is written.
-    match ftruncate(&fd, i64::try_from(length).map_err(|_| Errno::EFBIG)?) {
-        Ok(()) | Err(Errno::EINVAL) => {}
-        Err(errno) => return Err(errno),
-    }
+    set_length(&fd, content.length())?;
+    shed_set_id(&fd, keep_set_id)?;
     sync(&fd)
 }
 
 /// After the end as it is at this moment, whoever else writes (`O_APPEND`).
-fn append(file: &OpenRegularFile, content: &Content<'_>) -> nix::Result<()> {
-    let fd = fs::reopen(&file.fd, OFlag::O_WRONLY | OFlag::O_APPEND)?;
+fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
+    let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY | OFlag::O_APPEND)?;
+    reserve(&fd, u64::try_from(fstat(&fd)?.st_size).unwrap_or(0), content.length())?;
     copy(content, &fd)?;
+    shed_set_id(&fd, keep_set_id)?;
     sync(&fd)
 }
 
-/// A new file with the content takes the place of the old one at once. It has the old one's mode from
+/// A new file with the content takes the place of the old one at once. It has the old one's mode and attributes
 /// before it has a name, and its owner where asked.
-fn replace(file: &OpenRegularFile, content: &Content<'_>, keep_owner: bool) -> Result<OpenRegularFile, Failure> {
+fn replace(
+    file: &OpenRegularFile,
+    content: &Content<'_>,
+    owner: bool,
+    set_id: bool,
+) -> Result<OpenRegularFile, Failure> {
     let Place { dir, name } = &file.place;
     let fault = |step| move |errno| refused(errno, step, &file.path);
-    let (_, old) = look(&file.fd, &file.path)?;
     let mut new = NewFile::beside(dir).map_err(fault("make a new file beside"))?;
     copy(content, &new.fd).map_err(fault("write a new"))?;
-    if keep_owner {
-        let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
-        let (_, now) = look(&new.fd, &file.path)?;
-        if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid) {
-            fchown(&new.fd, Some(uid), Some(gid)).map_err(fault("keep the owner of"))?;
-        }
-    }
-    // After the owner: changing it clears set-id bits (chown(2)).
-    fchmod(&new.fd, Mode::from_bits_truncate(old.st_mode & 0o7777)).map_err(fault("keep the mode of"))?;
-    fsync(&new.fd).map_err(fault("store a new"))?;
+    let keep = Keep { owner, set_id, times: false };
+    keep.apply(&file.fd, &new.fd).map_err(fault("keep owner, mode and attributes of"))?;
+    sync(&new.fd).map_err(fault("store a new"))?;
     new.take_the_place_of(name).map_err(fault("replace"))?;
-    let flags = match (file.read, file.write) {
-        (true, _) => OFlag::O_RDWR,
-        _ => OFlag::O_WRONLY,
-    };
+    let flags = if file.read { OFlag::O_RDWR } else { OFlag::O_WRONLY };
     let fd = fs::reopen(&new.fd, flags).map_err(fault("open the new"))?;
     let (_, stat) = look(&fd, &file.path)?;
     Ok(OpenRegularFile {
-        fd,
+        fd: Rc::new(fd),
         read: file.read,
         write: file.write,
         path: file.path.clone(),
@@ -165,69 +176,6 @@ fn replace(file: &OpenRegularFile, content: &Content<'_>, keep_owner: bool) -> R
         staged: RefCell::default(),
         inside_line: RefCell::default(),
     })
-}
-
-/// A file that is being written beside the one it is to replace. It goes again if it does not come to that.
-struct NewFile<'a> {
-    dir: &'a OpenDirectory,
-    fd: OwnedFd,
-    /// Its name for the moment; until it is whole it needs none, where the file system can do without.
-    name: Option<Name>,
-}
-
-impl<'a> NewFile<'a> {
-    fn beside(dir: &'a OpenDirectory) -> nix::Result<Self> {
-        let mode = Mode::from_bits_truncate(0o600);
-        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
-        match nix::fcntl::openat(&dir.pin, ".", flags, mode) {
-            Ok(fd) => Ok(Self { dir, fd, name: None }),
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
-                let (fd, name) = with_new_name(|name| fs::create_file(&dir.pin, name, OFlag::O_RDWR, mode))?;
-                Ok(Self { dir, fd, name: Some(name) })
-            }
-            Err(errno) => Err(errno),
-        }
-    }
-
-    fn take_the_place_of(&mut self, name: &Name) -> nix::Result<()> {
-        use std::os::fd::AsRawFd;
-        let own = match &self.name {
-            Some(own) => own.clone(),
-            None => {
-                let source = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
-                let (here, follow) = (nix::fcntl::AT_FDCWD, AtFlags::AT_SYMLINK_FOLLOW);
-                let link = |own: &Name| linkat(here, source.as_str(), &self.dir.pin, own.as_os_str(), follow);
-                let ((), own) = with_new_name(link)?;
-                self.name.insert(own).clone()
-            }
-        };
-        let dir = &self.dir.pin;
-        nix::fcntl::renameat2(dir, own.as_os_str(), dir, name.as_os_str(), RenameFlags::empty())?;
-        self.name = None;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile<'_> {
-    fn drop(&mut self) {
-        if let Some(name) = &self.name {
-            let _ = unlinkat(&self.dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
-        }
-    }
-}
-
-/// Tries names that nobody can foresee until one is free.
-fn with_new_name<T>(mut make: impl FnMut(&Name) -> nix::Result<T>) -> nix::Result<(T, Name)> {
-    for _ in 0..64 {
-        let random = std::hash::RandomState::new().build_hasher().finish();
-        let name = Name::parse(format!(".rex-{random:016x}")).map_err(|_| Errno::EINVAL)?;
-        match make(&name) {
-            Ok(made) => return Ok((made, name)),
-            Err(Errno::EEXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Err(Errno::EEXIST)
 }
 
 fn copy(content: &Content<'_>, to: &OwnedFd) -> nix::Result<()> {
@@ -245,22 +193,6 @@ fn copy(content: &Content<'_>, to: &OwnedFd) -> nix::Result<()> {
             }
             Ok(())
         }
-    }
-}
-
-fn write_all(fd: &OwnedFd, mut bytes: &[u8]) -> nix::Result<()> {
-    while !bytes.is_empty() {
-        let count = retry(|| nix::unistd::write(fd, bytes))?;
-        bytes = bytes.get(count..).filter(|_| count > 0).ok_or(Errno::EIO)?;
-    }
-    Ok(())
-}
-
-/// To the disk; files of kernel file systems have none.
-fn sync(fd: &OwnedFd) -> nix::Result<()> {
-    match fsync(fd) {
-        Ok(()) | Err(Errno::EINVAL | Errno::EROFS) => Ok(()),
-        Err(errno) => Err(errno),
     }
 }
 

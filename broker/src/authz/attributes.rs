@@ -1,0 +1,96 @@
+//! What an object is like at the moment, for policies that ask: owner, group, mode, size, links.
+//!
+//! It is looked at only if some policy reads one of these. The resource's path alone decides whether it exists for
+//! a policy at all: where nothing is there, or a link is on the way, the attributes are missing.
+
+use super::demand::{Demand, Resource};
+use crate::sys::fs;
+use cedar_policy::{Policy, RestrictedExpression};
+use nix::sys::stat::{FileStat, fstat};
+use nix::unistd::{Gid, Group, Uid, User};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// The names that the schema gives them.
+const NAMES: &[&str] = &["owner", "group", "mode", "size", "links"];
+
+/// The attributes of one object, or none.
+#[derive(Debug, Default)]
+pub(super) struct Attributes(Option<FileStat>);
+
+/// Those of what a demand is about.
+pub(super) fn of(demand: &Demand) -> Attributes {
+    let found = match (&demand.object, &demand.resource) {
+        (Some(object), _) => fstat(object),
+        (None, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
+    };
+    Attributes(found.ok())
+}
+
+impl Attributes {
+    /// As an entity takes them.
+    pub(super) fn for_entity(&self) -> HashMap<String, RestrictedExpression> {
+        let Some(stat) = &self.0 else { return HashMap::new() };
+        let text = |value: String| RestrictedExpression::new_string(value);
+        let number = |value: i64| RestrictedExpression::new_long(value);
+        let links = i64::try_from(stat.st_nlink).unwrap_or(i64::MAX);
+        HashMap::from([
+            ("owner".to_owned(), text(owner(stat.st_uid))),
+            ("group".to_owned(), text(group(stat.st_gid))),
+            ("mode".to_owned(), number(i64::from(stat.st_mode & 0o7777))),
+            ("size".to_owned(), number(stat.st_size)),
+            ("links".to_owned(), number(links)),
+        ])
+    }
+}
+
+/// A user's name; the number where there is none.
+fn owner(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A group's name; the number where there is none.
+fn group(gid: u32) -> String {
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    group.map_or_else(|| gid.to_string(), |group| group.name)
+}
+
+/// Whether a policy reads the value of an attribute of these names, of whatever it has.
+pub(super) fn are_read_by(policy: &Policy) -> bool {
+    if !policy.has_non_scope_constraint() {
+        return false;
+    }
+    // A policy that cannot be looked into may read anything.
+    policy.to_json().map_or(true, |json| reads(&json))
+}
+
+fn reads(expression: &Value) -> bool {
+    match expression {
+        Value::Array(items) => items.iter().any(reads),
+        Value::Object(fields) => {
+            let name = fields.get(".").and_then(|access| access.get("attr")).and_then(Value::as_str);
+            name.is_some_and(|name| NAMES.contains(&name)) || fields.values().any(reads)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_policies_that_read_attributes() {
+        let reads = |body: &str| {
+            let text = format!("permit(principal, action, resource) when {{ {body} }};");
+            are_read_by(&Policy::parse(None, text).unwrap())
+        };
+        assert!(reads("resource has owner && resource.owner == \"root\""));
+        assert!(reads("true && (if resource.mode == 1 then true else false)"));
+        assert!(reads("[1, resource.size].contains(2)"));
+        assert!(!reads("resource.path == \"/owner\""));
+        assert!(!reads("!(resource has owner)"));
+        assert!(!are_read_by(&Policy::parse(None, "permit(principal, action, resource);").unwrap()));
+    }
+}

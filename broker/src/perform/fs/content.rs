@@ -1,0 +1,156 @@
+//! The content of files as a whole: lengths, copies, donated descriptors.
+
+use super::newfile::set_times;
+use super::read::readable;
+use super::transfer::{copy_content, reserve, set_length, sync};
+use super::write::{may_keep_set_id, shed_set_id};
+use super::*;
+use crate::authz::Granted;
+use crate::perform::{Demands, Perform};
+use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::ftruncate;
+use rex_protocol::fs::{Allocate, CopyFile, Donate, Donated, Truncate};
+
+/// Refuses a file that was not opened for writing.
+pub(super) fn writable(file: &OpenRegularFile) -> Result<(), Failure> {
+    if file.write {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::NotOpenForWriting, format!("`{}` is not open for writing", file.path)))
+}
+
+pub(crate) struct LengthTarget {
+    file: Rc<OpenRegularFile>,
+    length: u64,
+}
+
+impl LengthTarget {
+    fn signed(&self) -> Result<i64, Failure> {
+        i64::try_from(self.length).map_err(|_| refused(Errno::EFBIG, "set the length of", &self.file.path))
+    }
+}
+
+impl Perform for Truncate {
+    type Target = LengthTarget;
+
+    fn target(self, state: &mut State) -> Result<LengthTarget, Stop> {
+        Ok(LengthTarget { file: state.handles.file(self.file)?, length: self.size })
+    }
+
+    fn demands(target: &LengthTarget) -> Demands {
+        Demands::all(vec![target.file.demand(Action::FileWrite)])
+    }
+
+    fn perform(target: Granted<LengthTarget>, state: &mut State) -> Result<(), Stop> {
+        let target = target.into_inner();
+        let file = &target.file;
+        let fault = |errno| refused(errno, "set the length of", &file.path);
+        let keep = may_keep_set_id(file, state)?;
+        ftruncate(&*file.fd, target.signed()?).map_err(fault)?;
+        shed_set_id(&file.fd, keep).map_err(|errno| fault(errno).into())
+    }
+}
+
+impl Perform for Allocate {
+    type Target = LengthTarget;
+
+    fn target(self, state: &mut State) -> Result<LengthTarget, Stop> {
+        Ok(LengthTarget { file: state.handles.file(self.file)?, length: self.length })
+    }
+
+    fn demands(target: &LengthTarget) -> Demands {
+        Demands::all(vec![target.file.demand(Action::FileWrite)])
+    }
+
+    fn perform(target: Granted<LengthTarget>, state: &mut State) -> Result<(), Stop> {
+        let target = target.into_inner();
+        let file = &target.file;
+        writable(file)?;
+        let fault = |errno| refused(errno, "set space aside for", &file.path);
+        let keep = may_keep_set_id(file, state)?;
+        // First without growing it: where there is not enough space it stays as it was.
+        reserve(&file.fd, 0, target.length).map_err(fault)?;
+        let length = target.signed()?;
+        crate::sys::socket::retry(|| fallocate(&*file.fd, FallocateFlags::empty(), 0, length)).map_err(fault)?;
+        shed_set_id(&file.fd, keep).map_err(|errno| fault(errno).into())
+    }
+}
+
+pub(crate) struct CopyTarget {
+    from: Rc<OpenRegularFile>,
+    to: Rc<OpenRegularFile>,
+    force: bool,
+    preserve: bool,
+}
+
+impl Perform for CopyFile {
+    type Target = CopyTarget;
+
+    fn target(self, state: &mut State) -> Result<CopyTarget, Stop> {
+        let (from, to) = (state.handles.file(self.from)?, state.handles.file(self.to)?);
+        Ok(CopyTarget { from, to, force: self.force, preserve: self.preserve })
+    }
+
+    fn demands(target: &CopyTarget) -> Demands {
+        Demands::all(vec![target.from.demand(Action::FileRead), target.to.demand(Action::FileWrite)])
+    }
+
+    fn perform(target: Granted<CopyTarget>, state: &mut State) -> Result<(), Stop> {
+        let CopyTarget { from, to, force, preserve } = target.into_inner();
+        readable(&from)?;
+        writable(&to)?;
+        let (source, there) = (look(&from.fd, &from.path)?.1, look(&to.fd, &to.path)?.1);
+        let size = u64::try_from(there.st_size).unwrap_or(0);
+        if size > 0 && !force {
+            let message = format!("`{}` has {size} bytes", to.path);
+            return Err(Failure::new(FailureKind::DestinationNotEmpty { size }, message).into());
+        }
+        if inode(&source) == inode(&there) {
+            // It is its own copy already.
+            return Ok(());
+        }
+        let keep = may_keep_set_id(&to, state)?;
+        let copied = copy(&from, &to, &source, state).and_then(|fd| {
+            if preserve {
+                fchmod(&fd, Mode::from_bits_truncate(source.st_mode & 0o777))?;
+            }
+            shed_set_id(&fd, keep)?;
+            sync(&fd)?;
+            // Last, since all of the above counts as a change.
+            if preserve { set_times(&fd, &source) } else { Ok(()) }
+        });
+        copied.map_err(|errno| refused(errno, "copy to", &to.path).into())
+    }
+}
+
+/// The content, from the start of both. Gives the destination, open for writing.
+fn copy(from: &OpenRegularFile, to: &OpenRegularFile, source: &FileStat, state: &State) -> nix::Result<OwnedFd> {
+    let fd = fs::reopen(&*to.fd, OFlag::O_WRONLY)?;
+    reserve(&fd, 0, u64::try_from(source.st_size).unwrap_or(0))?;
+    let length = copy_content(&from.fd, &fd, state)?;
+    set_length(&fd, length)?;
+    Ok(fd)
+}
+
+impl Perform for Donate {
+    type Target = Rc<OpenRegularFile>;
+
+    fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
+        Ok(state.handles.file(self.file)?)
+    }
+
+    fn demands(file: &Self::Target) -> Demands {
+        Demands::all(vec![file.demand(Action::FileRead)])
+    }
+
+    fn perform(file: Granted<Self::Target>, state: &mut State) -> Result<Donated, Stop> {
+        let file = file.into_inner();
+        readable(&file)?;
+        // Whatever the handle was opened for: this one can read and nothing else, and has a position of its own.
+        let fd = fs::reopen(&*file.fd, OFlag::O_RDONLY).map_err(|errno| refused(errno, "open", &file.path))?;
+        let (_, stat) = look(&fd, &file.path)?;
+        state.donate(fd);
+        Ok(Donated { size: u64::try_from(stat.st_size).unwrap_or(0) })
+    }
+}

@@ -1,0 +1,143 @@
+//! Opening directories, and making them on the way.
+
+use super::*;
+use crate::authz::Granted;
+use crate::perform::{Demands, Perform};
+use nix::sys::stat::{Mode, mkdirat};
+use rex_protocol::fs::{CreateDir, OpenDir, OpenSubdir, OpenedDir};
+
+impl Perform for OpenDir {
+    type Target = OpenDir;
+
+    fn target(self, _: &mut State) -> Result<OpenDir, Stop> {
+        Ok(self)
+    }
+
+    fn demands(target: &OpenDir) -> Demands {
+        let mut demands = vec![dir_demand(Action::FileOpen, &target.path)];
+        if target.create.is_some() {
+            demands.push(dir_demand(Action::FileCreate, &target.path));
+        }
+        Demands::all(demands)
+    }
+
+    fn perform(target: Granted<OpenDir>, state: &mut State) -> Result<OpenedDir, Stop> {
+        let OpenDir { path, follow, create } = target.into_inner();
+        let dir = if follow {
+            follow_dir(&path, state)?
+        } else {
+            if let Some(create) = create {
+                make(&path, create)?;
+            }
+            let pin = Rc::new(pin_directory(&path, Links::Refuse)?);
+            state.confirm(&[dir_demand(Action::FileOpen, &path)], &pin)?;
+            OpenDirectory { pin, path }
+        };
+        opened(dir, state)
+    }
+}
+
+pub(super) fn opened(dir: OpenDirectory, state: &mut State) -> Result<OpenedDir, Stop> {
+    let path = dir.path.clone();
+    Ok(OpenedDir { dir: state.handles.add_dir(dir)?, path })
+}
+
+/// Makes a directory, nowhere through a link.
+fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
+    let Some((parent, name)) = path.split() else {
+        if create.recursive {
+            return Ok(());
+        }
+        return Err(Failure::new(FailureKind::InvalidPath, "cannot create `/`: it has no parent"));
+    };
+    if create.recursive {
+        return make_below(path);
+    }
+    let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
+    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| refused(errno, "create", path))
+}
+
+/// Makes every missing directory of a path, one below the other, from the deepest that is there.
+fn make_below(path: &AbsPath) -> Result<(), Failure> {
+    let mut chain: Vec<AbsPath> = std::iter::once(path.clone()).chain(path.ancestors()).collect();
+    let mut missing = Vec::new();
+    let mut dir = loop {
+        // The chain ends at `/`, which is always there.
+        let Some(candidate) = (!chain.is_empty()).then(|| chain.remove(0)) else {
+            return Err(refused(Errno::ENOENT, "create", path));
+        };
+        match fs::pin(&candidate, Links::Refuse) {
+            Ok(pin) => break pin,
+            Err(Errno::ENOENT) => missing.push(candidate),
+            Err(Errno::ELOOP) => return Err(link_not_followed(&candidate)),
+            Err(errno) => return Err(refused(errno, "create", path)),
+        }
+    };
+    for step in missing.iter().rev() {
+        let Some((_, name)) = step.split() else { break };
+        match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+            // Somebody else may have made it just now; a link is refused by the pin that follows.
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(refused(errno, "create", step)),
+        }
+        dir = fs::pin_entry(&dir, &name).map_err(|errno| refused(errno, "open", step))?;
+        if look(&dir, step)?.0 != EntryKind::Dir {
+            return Err(refused(Errno::ENOTDIR, "open", step));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) struct SubdirTarget {
+    place: Place,
+    path: AbsPath,
+    follow: bool,
+}
+
+impl Perform for OpenSubdir {
+    type Target = SubdirTarget;
+
+    fn target(self, state: &mut State) -> Result<SubdirTarget, Stop> {
+        let place = Place { dir: state.handles.dir(self.dir)?, name: self.name };
+        Ok(SubdirTarget { path: place.path()?, place, follow: self.follow })
+    }
+
+    fn demands(target: &SubdirTarget) -> Demands {
+        Demands::all(vec![dir_demand(Action::FileOpen, &target.path)])
+    }
+
+    fn perform(target: Granted<SubdirTarget>, state: &mut State) -> Result<OpenedDir, Stop> {
+        let SubdirTarget { place, path, follow } = target.into_inner();
+        if follow {
+            let dir = follow_subdir(&place, &path, state)?;
+            return opened(dir, state);
+        }
+        let pin = fs::pin_entry(&place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = Rc::new(pin);
+        match look(&pin, &path)?.0 {
+            EntryKind::Dir => not_our_own(&path)?,
+            EntryKind::Symlink => return Err(link_not_followed(&path).into()),
+            _ => return Err(refused(Errno::ENOTDIR, "open", &path).into()),
+        }
+        state.confirm(&[dir_demand(Action::FileOpen, &path)], &pin)?;
+        opened(OpenDirectory { pin, path }, state)
+    }
+}
+
+/// As [`follow_dir`], from the directory that is open.
+fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
+    let found = fs::pin_target(&*place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", path));
+    let is_dir = |pin: OwnedFd| match look(&pin, path)?.0 {
+        EntryKind::Dir => Ok(pin),
+        _ => Err(refused(Errno::ENOTDIR, "open", path)),
+    };
+    match found.and_then(is_dir) {
+        Ok(pin) => judge_real_dir(pin, path, state),
+        Err(failure) => {
+            if let Some(end) = lead::end_of(path) {
+                state.demand(&[dir_demand(Action::FileOpen, &end)])?;
+            }
+            Err(failure.into())
+        }
+    }
+}

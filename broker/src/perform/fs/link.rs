@@ -1,0 +1,127 @@
+//! Symbolic links themselves.
+
+use super::newfile::with_new_name;
+use super::*;
+use crate::authz::Granted;
+use crate::perform::{Demands, Perform};
+use nix::fcntl::RenameFlags;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use rex_protocol::fs::{LinkText, MakeLink, OpenLink, OpenedLink, ReadLink};
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A symbolic link, pinned.
+pub(crate) struct OpenLinkItself {
+    /// `O_PATH`.
+    pub(super) pin: Rc<OwnedFd>,
+    /// The path it was judged by.
+    pub(super) path: AbsPath,
+}
+
+impl OpenLinkItself {
+    /// What policy is asked about it: to policy a link is a file.
+    pub(super) fn demand(&self, action: Action) -> Demand {
+        file_demand(action, &self.path).about(&self.pin)
+    }
+}
+
+pub(crate) struct LinkTarget {
+    place: Place,
+    path: AbsPath,
+}
+
+impl LinkTarget {
+    fn of(dir: rex_protocol::Handle<rex_protocol::handle::Dir>, name: Name, state: &State) -> Result<Self, Stop> {
+        let place = Place { dir: state.handles.dir(dir)?, name };
+        Ok(Self { path: place.path()?, place })
+    }
+
+    /// Pins the link; anything else is a failure.
+    fn pin(&self, action: Action, state: &mut State) -> Result<Rc<OwnedFd>, Failure> {
+        let found = fs::pin_entry(&*self.place.dir.pin, &self.place.name);
+        let pin = Rc::new(found.map_err(|errno| refused(errno, "open", &self.path))?);
+        state.confirm(&[file_demand(action, &self.path)], &pin)?;
+        match look(&pin, &self.path)?.0 {
+            EntryKind::Symlink => Ok(pin),
+            _ => Err(Failure::new(FailureKind::NotALink, format!("`{}` is not a symbolic link", self.path))),
+        }
+    }
+}
+
+impl Perform for OpenLink {
+    type Target = LinkTarget;
+
+    fn target(self, state: &mut State) -> Result<LinkTarget, Stop> {
+        LinkTarget::of(self.dir, self.name, state)
+    }
+
+    fn demands(target: &LinkTarget) -> Demands {
+        Demands::all(vec![file_demand(Action::FileOpen, &target.path)])
+    }
+
+    fn perform(target: Granted<LinkTarget>, state: &mut State) -> Result<OpenedLink, Stop> {
+        let target = target.into_inner();
+        let pin = target.pin(Action::FileOpen, state)?;
+        let path = target.path;
+        Ok(OpenedLink { link: state.handles.add_link(OpenLinkItself { pin, path: path.clone() })?, path })
+    }
+}
+
+impl Perform for ReadLink {
+    type Target = LinkTarget;
+
+    fn target(self, state: &mut State) -> Result<LinkTarget, Stop> {
+        LinkTarget::of(self.dir, self.name, state)
+    }
+
+    fn demands(target: &LinkTarget) -> Demands {
+        Demands::all(vec![file_demand(Action::FileRead, &target.path)])
+    }
+
+    fn perform(target: Granted<LinkTarget>, state: &mut State) -> Result<LinkText, Stop> {
+        let target = target.into_inner();
+        let pin = target.pin(Action::FileRead, state)?;
+        let fault = |errno| refused(errno, "read the link", &target.path);
+        let text = nix::fcntl::readlinkat(&*pin, "").map_err(fault)?;
+        Ok(LinkText::try_from(text.into_vec()).map_err(|_| fault(Errno::ENAMETOOLONG))?)
+    }
+}
+
+pub(crate) struct MakeTarget {
+    link: LinkTarget,
+    says: LinkText,
+    replace: bool,
+}
+
+impl Perform for MakeLink {
+    type Target = MakeTarget;
+
+    fn target(self, state: &mut State) -> Result<MakeTarget, Stop> {
+        let link = LinkTarget::of(self.dir, self.name, state)?;
+        Ok(MakeTarget { link, says: self.target, replace: self.replace })
+    }
+
+    fn demands(target: &MakeTarget) -> Demands {
+        let path = &target.link.path;
+        let mut demands = vec![file_demand(Action::FileCreate, path)];
+        if target.replace {
+            demands.push(file_demand(Action::FileDelete, path));
+        }
+        Demands::all(demands)
+    }
+
+    fn perform(target: Granted<MakeTarget>, _: &mut State) -> Result<(), Stop> {
+        let MakeTarget { link: LinkTarget { place, path }, says, replace } = target.into_inner();
+        let fault = |errno| refused(errno, "create the link", &path);
+        let (dir, says) = (&*place.dir.pin, OsStr::from_bytes(says.as_bytes()));
+        if !replace {
+            return symlinkat(says, dir, place.name.as_os_str()).map_err(|errno| fault(errno).into());
+        }
+        let ((), own) = with_new_name(|name| symlinkat(says, dir, name.as_os_str())).map_err(fault)?;
+        let (from, to) = (own.as_os_str(), place.name.as_os_str());
+        nix::fcntl::renameat2(dir, from, dir, to, RenameFlags::empty()).map_err(|errno| {
+            let _ = unlinkat(dir, from, UnlinkatFlags::NoRemoveDir);
+            fault(errno).into()
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Moving files and directories. Everything is asked before anything is moved.
+
+use super::newfile::{Keep, NewFile, has_set_id};
+use super::read::readable;
+use super::transfer::{copy_content, sync};
+use super::*;
+use crate::authz::{Context, Granted};
+use crate::perform::{Demands, Perform};
+use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
+use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use rex_protocol::fs::{MoveDir, MoveFile, OpenedDir, OpenedFile};
+
+pub(crate) struct FileTarget {
+    file: Rc<OpenRegularFile>,
+    /// The path of the name that moves.
+    path: AbsPath,
+    to: Place,
+    destination: AbsPath,
+}
+
+impl Perform for MoveFile {
+    type Target = FileTarget;
+
+    fn target(self, state: &mut State) -> Result<FileTarget, Stop> {
+        let file = state.handles.file(self.file)?;
+        let to = Place { dir: state.handles.dir(self.to)?, name: self.name };
+        Ok(FileTarget { path: file.link.path()?, file, destination: to.path()?, to })
+    }
+
+    fn demands(target: &FileTarget) -> Demands {
+        let context = Context::Destination(target.destination.clone());
+        Demands::all(vec![
+            file_demand(Action::FileMove, &target.path).with(context),
+            file_demand(Action::FileCreate, &target.destination),
+            file_demand(Action::FileOpen, &target.destination),
+        ])
+    }
+
+    fn perform(target: Granted<FileTarget>, state: &mut State) -> Result<OpenedFile, Stop> {
+        let target = target.into_inner();
+        let moved = match target.rename() {
+            Err(Errno::EXDEV) if target.is_link() => target.copy_link(state)?,
+            Err(Errno::EXDEV) => target.copy_file(state)?,
+            Err(errno) => return Err(refused(errno, "move", &target.path).into()),
+            Ok(()) => target.moved(Rc::clone(&target.file.fd), target.file.link_inode),
+        };
+        let path = moved.path.clone();
+        Ok(OpenedFile { file: state.handles.add_file(moved)?, path, created: false })
+    }
+}
+
+impl FileTarget {
+    /// Whether the file was opened by way of a link: then the link moves.
+    fn is_link(&self) -> bool {
+        self.path != self.file.path
+    }
+
+    /// Confirms that the name still is that of the object which was opened.
+    fn confirm_name(&self) -> nix::Result<()> {
+        let Place { dir, name } = &self.file.link;
+        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if inode(&now) == self.file.link_inode { Ok(()) } else { Err(Errno::ENOENT) }
+    }
+
+    fn rename(&self) -> nix::Result<()> {
+        self.confirm_name()?;
+        let from = &self.file.link;
+        let (old, new) = (from.name.as_os_str(), self.to.name.as_os_str());
+        renameat2(&*from.dir.pin, old, &*self.to.dir.pin, new, RenameFlags::empty())
+    }
+
+    /// The file at its new place.
+    fn moved(&self, fd: Rc<OwnedFd>, link_inode: (u64, u64)) -> OpenRegularFile {
+        let followed = self.is_link();
+        let file = &self.file;
+        OpenRegularFile {
+            fd,
+            read: file.read,
+            write: file.write,
+            path: if followed { file.path.clone() } else { self.destination.clone() },
+            place: if followed { file.place.clone() } else { self.to.clone() },
+            link: self.to.clone(),
+            link_inode,
+            staged: RefCell::default(),
+            inside_line: RefCell::default(),
+        }
+    }
+
+    /// To another file system: a whole copy takes the destination's name, then the source goes.
+    fn copy_file(&self, state: &mut State) -> Result<OpenRegularFile, Stop> {
+        let file = &self.file;
+        state.demand(&[
+            file.demand(Action::FileRead),
+            file_demand(Action::FileWrite, &self.destination),
+            file_demand(Action::FileDelete, &self.path),
+        ])?;
+        readable(file)?;
+        let (_, stat) = look(&file.fd, &file.path)?;
+        let set_id = has_set_id(&stat) && state.demand(&[file_demand(Action::FileSetId, &self.destination)]).is_ok();
+        let fault = |errno| refused(errno, "move to", &self.destination);
+        let mut new = NewFile::beside(&self.to.dir).map_err(fault)?;
+        copy_content(&file.fd, &new.fd, state).map_err(fault)?;
+        keep_all(&file.fd, &new.fd, set_id).map_err(fault)?;
+        sync(&new.fd).map_err(fault)?;
+        new.take_the_place_of(&self.to.name).map_err(fault)?;
+        self.remove_source()?;
+        let flags = if file.write { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+        let fd = fs::reopen(&new.fd, flags).map_err(fault)?;
+        let (_, stat) = look(&fd, &self.destination)?;
+        Ok(self.moved(Rc::new(fd), inode(&stat)))
+    }
+
+    /// A link to another file system: another that says the same.
+    fn copy_link(&self, state: &mut State) -> Result<OpenRegularFile, Stop> {
+        state.demand(&[file_demand(Action::FileRead, &self.path), file_demand(Action::FileDelete, &self.path)])?;
+        let fault = |errno| refused(errno, "move to", &self.destination);
+        let from = &self.file.link;
+        let text = nix::fcntl::readlinkat(&*from.dir.pin, from.name.as_os_str()).map_err(fault)?;
+        let to = &*self.to.dir.pin;
+        let ((), own) =
+            newfile::with_new_name(|name| symlinkat(text.as_os_str(), to, name.as_os_str())).map_err(fault)?;
+        if let Err(errno) = renameat2(to, own.as_os_str(), to, self.to.name.as_os_str(), RenameFlags::empty()) {
+            let _ = unlinkat(to, own.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            return Err(fault(errno).into());
+        }
+        self.remove_source()?;
+        let now = fstatat(to, self.to.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW).map_err(fault)?;
+        Ok(self.moved(Rc::clone(&self.file.fd), inode(&now)))
+    }
+
+    fn remove_source(&self) -> Result<(), Failure> {
+        let Place { dir, name } = &self.file.link;
+        let removed =
+            self.confirm_name().and_then(|()| unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir));
+        removed.map_err(|errno| refused(errno, "remove the copied", &self.path))
+    }
+}
+
+/// Everything that a copy can have of its original. An owner that only root could give it is left out, and then set-id
+/// bits too.
+pub(super) fn keep_all(old: &OwnedFd, new: &OwnedFd, set_id: bool) -> nix::Result<()> {
+    let keep = Keep { owner: true, set_id, times: true };
+    match keep.apply(old, new) {
+        Err(Errno::EPERM) => Keep { owner: false, set_id: false, times: true }.apply(old, new),
+        result => result,
+    }
+}
+
+pub(crate) struct DirTarget {
+    dir: Rc<OpenDirectory>,
+    from: Place,
+    path: AbsPath,
+    to: Place,
+    destination: AbsPath,
+}
+
+impl Perform for MoveDir {
+    type Target = DirTarget;
+
+    fn target(self, state: &mut State) -> Result<DirTarget, Stop> {
+        let dir = state.handles.dir(self.dir)?;
+        let Some((_, name)) = dir.path.split() else { return Err(refused(Errno::EBUSY, "move", &dir.path).into()) };
+        let from = Place { dir: state.handles.dir(self.from)?, name };
+        let to = Place { dir: state.handles.dir(self.to)?, name: self.name };
+        Ok(DirTarget { dir, path: from.path()?, from, destination: to.path()?, to })
+    }
+
+    fn demands(target: &DirTarget) -> Demands {
+        let context = Context::Destination(target.destination.clone());
+        Demands::all(vec![
+            dir_demand(Action::FileMove, &target.path).with(context),
+            dir_demand(Action::FileCreate, &target.destination),
+            dir_demand(Action::FileOpen, &target.destination),
+        ])
+    }
+
+    fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<OpenedDir, Stop> {
+        let target = target.into_inner();
+        let moved = match target.rename(&target.to) {
+            Ok(()) => OpenDirectory { pin: Rc::clone(&target.dir.pin), path: target.destination.clone() },
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => target.move_into(state)?,
+            Err(Errno::EXDEV) => target.move_across(state)?,
+            Err(errno) => return Err(refused(errno, "move", &target.path).into()),
+        };
+        directory::opened(moved, state)
+    }
+}
+
+impl DirTarget {
+    fn rename(&self, to: &Place) -> nix::Result<()> {
+        let now = fstatat(&*self.from.dir.pin, self.from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        if inode(&now) != inode(&fstat(&*self.dir.pin)?) {
+            return Err(Errno::ENOENT);
+        }
+        let (old, new) = (self.from.name.as_os_str(), to.name.as_os_str());
+        renameat2(&*self.from.dir.pin, old, &*to.dir.pin, new, RenameFlags::empty())
+    }
+
+    /// The place inside the destination, which has content, under the directory's own name.
+    fn inside(&self, state: &mut State) -> Result<(Place, AbsPath), Stop> {
+        let path = join(&self.destination, &self.from.name)?;
+        state.demand(&[dir_demand(Action::FileOpen, &path)])?;
+        let pin = fs::pin_entry(&*self.to.dir.pin, &self.to.name)
+            .map_err(|errno| refused(errno, "open", &self.destination))?;
+        match look(&pin, &self.destination)?.0 {
+            EntryKind::Dir => {}
+            _ => return Err(refused(Errno::ENOTDIR, "move to", &self.destination).into()),
+        }
+        let dir = Rc::new(OpenDirectory { pin: Rc::new(pin), path: self.destination.clone() });
+        Ok((Place { dir, name: self.from.name.clone() }, path))
+    }
+
+    fn move_into(&self, state: &mut State) -> Result<OpenDirectory, Stop> {
+        let (place, path) = self.inside(state)?;
+        match self.rename(&place) {
+            Ok(()) => Ok(OpenDirectory { pin: Rc::clone(&self.dir.pin), path }),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Err(not_empty(&path).into()),
+            Err(errno) => Err(refused(errno, "move", &self.path).into()),
+        }
+    }
+
+    /// To another file system: a whole copy takes the destination's name, then the source goes.
+    fn move_across(&self, state: &mut State) -> Result<OpenDirectory, Stop> {
+        let (mut place, mut path) = (self.to.clone(), self.destination.clone());
+        if tree::has_entries(&place, &path)? {
+            (place, path) = self.inside(state)?;
+            if tree::has_entries(&place, &path)? {
+                return Err(not_empty(&path).into());
+            }
+        }
+        state.demand(&[dir_demand(Action::FileDelete, &self.path)])?;
+        let pin = tree::copy_to(&self.dir, &place, &path, state)?;
+        let left = tree::remove_copied(&self.dir.pin, &pin, &self.path)?;
+        let (dir, name) = (&*self.from.dir.pin, self.from.name.as_os_str());
+        if left {
+            return Err(refused(Errno::ENOTEMPTY, "remove what came after the copy of", &self.path).into());
+        }
+        unlinkat(dir, name, UnlinkatFlags::RemoveDir)
+            .map_err(|errno| refused(errno, "remove the copied", &self.path))?;
+        Ok(OpenDirectory { pin: Rc::new(pin), path })
+    }
+}
+
+fn not_empty(path: &AbsPath) -> Failure {
+    Failure::new(FailureKind::DirectoryNotEmpty, format!("`{path}` is not empty"))
+}
