@@ -35,7 +35,6 @@ fn serve_one() -> Result<(), String> {
 
 fn own_principal() -> Principal {
     let groups = nix::unistd::getgroups().unwrap_or_default();
-    let own = std::iter::once(nix::unistd::getegid());
-    let ids: Vec<u32> = own.chain(groups).map(|group| group.as_raw()).collect();
-    principal::of(nix::unistd::geteuid().as_raw(), &ids)
+    let groups: Vec<u32> = groups.into_iter().map(|group| group.as_raw()).collect();
+    principal::of(nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw(), &groups)
 }

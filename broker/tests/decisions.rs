@@ -131,7 +131,7 @@ fn principal() -> impl Strategy<Value = Principal> {
     (select(USERS), prop::sample::subsequence(GROUPS, 0..=2)).prop_map(|(name, groups)| Principal {
         name: name.to_owned(),
         uid: 7,
-        groups: groups.into_iter().map(str::to_owned).collect(),
+        gid: 7, gids: vec![7], groups: groups.into_iter().map(str::to_owned).collect(),
     })
 }
 
@@ -169,7 +169,7 @@ proptest! {
 }
 
 fn decide(text: &str, action: Action, resource: Resource) -> Decision {
-    let principal = Principal { name: "ana".into(), uid: 7, groups: vec!["ops".into()] };
+    let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
     Authorizer::new(principal, vec![store(text)]).decide(&Demand::new(action, resource))
 }
 
@@ -186,7 +186,7 @@ const ALL: &str = "permit(principal, action, resource);";
 #[test]
 fn nothing_is_allowed_by_no_policy_and_no_store() {
     assert!(!is_allowed(""));
-    let principal = Principal { name: "ana".into(), uid: 7, groups: vec![] };
+    let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec![] };
     let demand = Demand::new(Action::FileRead, file_at("/a"));
     let mut nobody = Authorizer::new(principal, vec![]);
     assert!(matches!(nobody.decide(&demand), Decision::Denied(_)));

@@ -76,6 +76,23 @@ fn reads(expression: &Value) -> bool {
     }
 }
 
+/// Whether a policy reads this part of the context.
+pub(super) fn reads_context(policy: &Policy, part: &str) -> bool {
+    fn reads(expression: &Value, part: &str) -> bool {
+        match expression {
+            Value::Array(items) => items.iter().any(|item| reads(item, part)),
+            Value::Object(fields) => {
+                let is_part = fields.get(".").is_some_and(|access| {
+                    access["left"]["Var"].as_str() == Some("context") && access["attr"].as_str() == Some(part)
+                });
+                is_part || fields.values().any(|value| reads(value, part))
+            }
+            _ => false,
+        }
+    }
+    policy.to_json().is_ok_and(|json| reads(&json, part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

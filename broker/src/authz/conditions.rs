@@ -69,8 +69,14 @@ impl Facts<'_> {
 
 /// The necessary conditions of a policy, in the order in which they are evaluated.
 pub(super) fn necessary(policy: &Policy) -> Vec<Condition> {
+    analyse(policy).0
+}
+
+/// As [`necessary`], and whether they are all of the policy: it applies where they hold, and only there.
+pub(super) fn analyse(policy: &Policy) -> (Vec<Condition>, bool) {
     use Condition::{IsA, IsIn, IsOneOf};
     let mut found = Vec::new();
+    let mut all = Reading { goes_on: true, whole: true };
     match policy.principal_constraint() {
         PrincipalConstraint::Any => {}
         PrincipalConstraint::In(uid) => found.push(IsIn(Variable::Principal, vec![uid])),
@@ -94,49 +100,77 @@ pub(super) fn necessary(policy: &Policy) -> Vec<Condition> {
             found.extend([IsA(Variable::Resource, kind), IsIn(Variable::Resource, vec![uid])]);
         }
     }
-    if policy.has_non_scope_constraint()
-        && let Ok(json) = policy.to_json()
-    {
-        for clause in json.get("conditions").and_then(Value::as_array).into_iter().flatten() {
-            let is_when = clause.get("kind").and_then(Value::as_str) == Some("when");
-            match clause.get("body").filter(|_| is_when) {
-                Some(body) if read(body, &mut found) => {}
-                _ => break,
-            }
+    if policy.has_non_scope_constraint() {
+        let json = policy.to_json().ok();
+        let clauses = json.as_ref().and_then(|json| json.get("conditions")).and_then(Value::as_array);
+        all.whole = clauses.is_some();
+        for clause in clauses.into_iter().flatten() {
+            all = all.then(|| read_clause(clause, &mut found));
         }
     }
-    found
+    (found, all.whole)
 }
 
-/// Reads a conjunction from the left. Tells whether all of it was understood, so that reading may go on behind it.
-fn read(expression: &Value, found: &mut Vec<Condition>) -> bool {
+/// How far an expression was read.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// What follows it is always reached without an error.
+    goes_on: bool,
+    /// All of it was understood.
+    whole: bool,
+}
+
+impl Reading {
+    const STOPPED: Reading = Reading { goes_on: false, whole: false };
+
+    /// Reads what follows, if it is reached.
+    fn then(self, next: impl FnOnce() -> Reading) -> Reading {
+        if !self.goes_on {
+            return Reading::STOPPED;
+        }
+        let next = next();
+        Reading { goes_on: next.goes_on, whole: self.whole && next.whole }
+    }
+}
+
+/// Reads a `when`.
+fn read_clause(clause: &Value, found: &mut Vec<Condition>) -> Reading {
+    let is_when = clause.get("kind").and_then(Value::as_str) == Some("when");
+    clause.get("body").filter(|_| is_when).map_or(Reading::STOPPED, |body| read(body, found))
+}
+
+/// Reads a conjunction from the left.
+fn read(expression: &Value, found: &mut Vec<Condition>) -> Reading {
     if let Some((left, right)) = operands(expression, "&&") {
-        return read(left, found) && read(right, found);
+        return read(left, found).then(|| read(right, found));
     }
     match conjunct(expression) {
-        Some((conditions, goes_on)) => {
+        Some((conditions, reading)) => {
             found.extend(conditions);
-            goes_on
+            reading
         }
-        None => false,
+        None => Reading::STOPPED,
     }
 }
 
-/// The conditions that one conjunct amounts to, and whether what follows it is always reached without an error.
-fn conjunct(expression: &Value) -> Option<(Vec<Condition>, bool)> {
+/// The conditions that one conjunct amounts to.
+fn conjunct(expression: &Value) -> Option<(Vec<Condition>, Reading)> {
+    const SURE: Reading = Reading { goes_on: true, whole: true };
+    // The path of what has none is an error.
+    const LAST: Reading = Reading { goes_on: false, whole: true };
     if let Some((left, right)) = operands(expression, "==") {
         if let Some(path) = is_path(left).then(|| right.get("Value")?.as_str()).flatten() {
-            return Some((vec![Condition::Path(path.to_owned())], false));
+            return Some((vec![Condition::Path(path.to_owned())], LAST));
         }
         let (variable, uid) = variable(left).zip(entity(right)).or_else(|| variable(right).zip(entity(left)))?;
-        return Some((vec![Condition::IsOneOf(variable, vec![uid])], true));
+        return Some((vec![Condition::IsOneOf(variable, vec![uid])], SURE));
     }
     if let Some((left, right)) = operands(expression, "in") {
         let uids = entity(right).map(|uid| vec![uid]).or_else(|| entities(right))?;
-        return Some((vec![Condition::IsIn(variable(left)?, uids)], true));
+        return Some((vec![Condition::IsIn(variable(left)?, uids)], SURE));
     }
     if let Some((left, right)) = operands(expression, "contains") {
-        return Some((vec![Condition::IsOneOf(variable(right)?, entities(left)?)], true));
+        return Some((vec![Condition::IsOneOf(variable(right)?, entities(left)?)], SURE));
     }
     if let Some(is) = expression.get("is") {
         let variable = variable(is.get("left")?)?;
@@ -145,24 +179,25 @@ fn conjunct(expression: &Value) -> Option<(Vec<Condition>, bool)> {
         if let Some(above) = is.get("in") {
             conditions.push(Condition::IsIn(variable, vec![entity(above)?]));
         }
-        return Some((conditions, true));
+        return Some((conditions, SURE));
     }
     let like = expression.get("like").filter(|like| like.get("left").is_some_and(is_path))?;
-    let prefix = prefix(like.get("pattern")?.as_array()?)?;
-    Some((vec![Condition::PathPrefix(prefix)], false))
+    let (prefix, whole) = prefix(like.get("pattern")?.as_array()?)?;
+    Some((vec![Condition::PathPrefix(prefix)], Reading { whole, ..LAST }))
 }
 
-/// The literal text that a pattern begins with. A pattern comes as single characters or as pieces of text.
-fn prefix(pattern: &[Value]) -> Option<String> {
+/// The literal text that a pattern begins with, and whether nothing but a wildcard follows it. A pattern comes as single
+/// characters or as pieces of text.
+fn prefix(pattern: &[Value]) -> Option<(String, bool)> {
     let mut prefix = String::new();
-    for piece in pattern {
+    for (at, piece) in pattern.iter().enumerate() {
         match piece.get("Literal").and_then(Value::as_str) {
             Some(literal) => prefix.push_str(literal),
-            None if piece.as_str() == Some("Wildcard") => return Some(prefix),
+            None if piece.as_str() == Some("Wildcard") => return Some((prefix, at + 1 == pattern.len())),
             None => return None,
         }
     }
-    Some(prefix)
+    Some((prefix, false))
 }
 
 fn operands<'a>(expression: &'a Value, operator: &str) -> Option<(&'a Value, &'a Value)> {

@@ -15,6 +15,10 @@ pub struct Principal {
     pub name: String,
     /// The user's number.
     pub uid: u32,
+    /// The number of the user's group.
+    pub gid: u32,
+    /// The numbers of all groups that the user is in.
+    pub gids: Vec<u32>,
     /// The names of the user's groups.
     pub groups: Vec<String>,
 }

@@ -4,12 +4,16 @@ use super::attributes::{self, Attributes};
 use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};
 use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
-use cedar_policy::{Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, PolicySet, Request, Response};
+use super::reach::{self, Reach};
+use cedar_policy::{
+    Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request, Response,
+};
 use rex_protocol::failure::{Denial, FailureKind};
 use rex_protocol::text::Text;
 use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::str::FromStr;
 
 /// How many sets of candidates are kept ready for the next decision.
 const KEPT: usize = 256;
@@ -85,6 +89,40 @@ impl Authorizer {
     /// As [`Self::decide`], by evaluating every policy: for tests, and for explanations that must not depend on the index.
     pub fn decide_full(&mut self, demand: &Demand) -> Decision {
         self.judge(demand, |authorizer, at, _| authorizer.stores.get(at).map(|store| store.all()))
+    }
+
+    /// How far each store could ever let its caller go by `action` on what a resource like `kind` stands for, in the order of
+    /// the stores: what a program that the caller starts may do by itself.
+    pub fn reaches(&self, action: Action, kind: &str) -> Vec<Reach> {
+        self.ask_stores(&action.to_string(), kind, reach::of).unwrap_or_else(|_| vec![Reach::default()])
+    }
+
+    /// Whether every store has a policy that might allow `action` (`network::Action::"connect"`) on some resource of the
+    /// type `kind`.
+    pub fn might_allow(&self, action: &str, kind: &str) -> bool {
+        self.ask_stores(action, kind, reach::might).is_ok_and(|stores| stores.into_iter().all(|might| might))
+    }
+
+    fn ask_stores<T>(
+        &self,
+        action: &str,
+        kind: &str,
+        ask: impl Fn(&super::index::Index, &Fixed, &EntityUid, &EntityTypeName) -> T,
+    ) -> Result<Vec<T>, EntityError> {
+        let fixed = self.fixed.as_ref().map_err(EntityError::new)?;
+        let action = EntityUid::from_str(action).map_err(EntityError::new)?;
+        let kind = EntityTypeName::from_str(kind).map_err(EntityError::new)?;
+        Ok(self.stores.iter().map(|store| ask(store.index(), fixed, &action, &kind)).collect())
+    }
+
+    /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
+    /// part of the context.
+    pub fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
+        let Decision::Allowed { policies } = self.decide_indexed(demand) else { return false };
+        let Some(store) = self.stores.first() else { return false };
+        let rows = store.index().rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
+        let deciding = rows.filter(|row| policies.contains(&row.policy.id().to_string()));
+        deciding.into_iter().any(|row| attributes::reads_context(&row.policy, part))
     }
 
     /// Grants `target` if all of `demands` are allowed; else tells of the first that is not.

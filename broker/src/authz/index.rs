@@ -1,7 +1,7 @@
 //! Which policies can matter to a request, found by its resource instead of by trying all.
 
 use super::attributes;
-use super::conditions::{Condition, Variable, necessary};
+use super::conditions::{Condition, Variable, analyse};
 use super::entity::Facts;
 use cedar_policy::{EntityUid, Policy};
 use std::collections::HashMap;
@@ -21,9 +21,11 @@ pub(super) struct Index {
 }
 
 #[derive(Debug)]
-struct Row {
-    policy: Policy,
-    conditions: Vec<Condition>,
+pub(super) struct Row {
+    pub(super) policy: Policy,
+    pub(super) conditions: Vec<Condition>,
+    /// Whether the policy applies wherever the conditions hold.
+    pub(super) whole: bool,
 }
 
 impl Index {
@@ -38,7 +40,7 @@ impl Index {
         };
         for (at, policy) in policies.enumerate() {
             index.reads_attributes |= attributes::are_read_by(policy);
-            let conditions = necessary(policy);
+            let (conditions, whole) = analyse(policy);
             match conditions.iter().find_map(key) {
                 Some(Key::Entities(uids)) => {
                     for uid in uids {
@@ -48,7 +50,7 @@ impl Index {
                 Some(Key::Prefix(prefix)) => index.by_prefix.entry(prefix.to_owned()).or_default().push(at),
                 None => index.rest.push(at),
             }
-            index.rows.push(Row { policy: policy.clone(), conditions });
+            index.rows.push(Row { policy: policy.clone(), conditions, whole });
         }
         index
     }
@@ -83,6 +85,11 @@ impl Index {
         // A policy that names several entities is found by each of them.
         found.dedup();
         found
+    }
+
+    /// All policies with what is known of them.
+    pub(super) fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     /// The policy of a number.

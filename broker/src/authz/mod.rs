@@ -12,11 +12,13 @@ mod engine;
 mod entity;
 mod index;
 mod load;
+mod reach;
 mod schema;
 mod warning;
 
 pub(crate) use context::tags;
 pub use demand::{Context, Decision, Demand, Granted, Principal, ProgramContext, Resource};
 pub use engine::Authorizer;
+pub use reach::{Place, Reach};
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use warning::PolicyWarning;

@@ -47,7 +47,7 @@ pub(super) fn confine(program: BorrowedFd<'_>) -> Result<(), String> {
 }
 
 /// The newest ABI that both kernel and library know, at least [`MINIMUM_ABI`].
-fn usable_abi() -> Result<ABI, String> {
+pub(crate) fn usable_abi() -> Result<ABI, String> {
     let abi = crate::sys::process::landlock_abi().map_err(|error| format!("the kernel has no landlock: {error}"))?;
     match abi {
         ..MINIMUM_ABI => Err(format!("the kernel's landlock ABI is {abi}, at least {MINIMUM_ABI} is needed")),

@@ -6,5 +6,6 @@ mod spawn;
 mod verify;
 
 pub use landlock::MINIMUM_ABI;
+pub(crate) use landlock::usable_abi;
 pub use spawn::{Jail, Program, SpawnError, Walls, Worker};
 pub use verify::{SealError, verify};

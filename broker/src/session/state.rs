@@ -1,6 +1,6 @@
 //! What operations see of their session.
 
-use crate::authz::{Authorizer, Decision, Demand, Granted};
+use crate::authz::{Authorizer, Decision, Demand, Granted, Principal};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
@@ -85,6 +85,21 @@ impl State {
     /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
     pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         self.authorizer.demand(demands)
+    }
+
+    /// Who submitted the run.
+    pub(crate) fn principal(&self) -> &Principal {
+        self.authorizer.principal()
+    }
+
+    /// See [`Authorizer::is_allowed_knowing`].
+    pub(crate) fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
+        self.authorizer.is_allowed_knowing(demand, part)
+    }
+
+    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::might_allow`].
+    pub(crate) fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
     }
 
     /// Has a descriptor go out with the answer to the request.

@@ -4,5 +4,6 @@
 pub(crate) mod fs;
 pub(crate) mod process;
 pub(crate) mod procfs;
+pub(crate) mod seccomp;
 pub(crate) mod socket;
 pub(crate) mod xattr;

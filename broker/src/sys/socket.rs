@@ -130,7 +130,8 @@ pub(crate) fn receive_descriptor(socket: impl AsFd) -> nix::Result<Option<OwnedF
 pub(crate) struct Peer {
     pub(crate) uid: u32,
     pub(crate) pid: i32,
-    /// Group and supplementary groups.
+    pub(crate) gid: u32,
+    /// Supplementary groups.
     pub(crate) groups: Vec<u32>,
     /// The process itself, where the kernel tells it (Linux 6.5): its number cannot be taken by another.
     pub(crate) process: Option<OwnedFd>,
@@ -139,12 +140,10 @@ pub(crate) struct Peer {
 /// Asks the kernel who connected.
 pub(crate) fn peer(socket: &impl AsFd) -> nix::Result<Peer> {
     let credentials = getsockopt(socket, sockopt::PeerCredentials)?;
-    let mut groups = peer_groups(socket)?;
-    if !groups.contains(&credentials.gid()) {
-        groups.insert(0, credentials.gid());
-    }
+    let groups = peer_groups(socket)?;
     Ok(Peer {
         uid: credentials.uid(),
+        gid: credentials.gid(),
         pid: credentials.pid(),
         groups,
         process: getsockopt(socket, sockopt::PeerPidfd).ok(),

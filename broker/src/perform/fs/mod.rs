@@ -26,6 +26,7 @@ mod transfer;
 mod tree;
 mod write;
 
+pub(crate) use attributes::{group_id, user_id};
 pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
 pub(crate) use put::Draft;
@@ -81,7 +82,7 @@ pub(crate) struct OpenRegularFile {
 
 impl OpenRegularFile {
     /// What policy is asked about it.
-    fn demand(&self, action: Action) -> Demand {
+    pub(crate) fn demand(&self, action: Action) -> Demand {
         file_demand(action, &self.path).about(&self.fd)
     }
 }

@@ -1,0 +1,201 @@
+//! How far policy could ever let a caller go: for programs, which ask nobody before they act.
+//!
+//! What a program may do by itself must be said beforehand, by places. So a `permit` counts only if it is understood
+//! as a whole: who, what, and below which directory. A `forbid` counts wherever it might apply. Both err on the side of
+//! less.
+
+use super::conditions::{Condition, Variable};
+use super::entity::Fixed;
+use super::index::{Index, Row};
+use cedar_policy::{Effect, EntityTypeName, EntityUid};
+use rex_protocol::path::AbsPath;
+
+/// Where an action could be allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Everywhere, and nothing forbids anything of it.
+    pub everywhere: bool,
+    /// There.
+    pub granted: Vec<Place>,
+    /// But not there, whatever is granted.
+    pub barred: Vec<Place>,
+}
+
+/// A place in the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// What has this path.
+    At(AbsPath),
+    /// What has this path, and everything below it.
+    Below(AbsPath),
+}
+
+impl Reach {
+    /// Where both reach.
+    pub fn and(&self, other: &Reach) -> Reach {
+        let pairs = self.granted.iter().flat_map(|one| other.granted.iter().filter_map(|other| one.and(other)));
+        Reach {
+            everywhere: self.everywhere && other.everywhere,
+            granted: pairs.collect(),
+            barred: self.barred.iter().chain(&other.barred).cloned().collect(),
+        }
+    }
+}
+
+impl Place {
+    /// Whether `path` lies there.
+    pub fn holds(&self, path: &AbsPath) -> bool {
+        match self {
+            Place::At(own) => own == path,
+            Place::Below(own) => own == path || path.ancestors().any(|above| above == *own),
+        }
+    }
+
+    /// The path that it is named by.
+    pub fn path(&self) -> &AbsPath {
+        match self {
+            Place::At(path) | Place::Below(path) => path,
+        }
+    }
+
+    fn and(&self, other: &Place) -> Option<Place> {
+        if self.holds(other.path()) {
+            return match self {
+                // Only the one path is in both.
+                Place::At(_) => Some(self.clone()),
+                Place::Below(_) => Some(other.clone()),
+            };
+        }
+        other.holds(self.path()).then(|| self.clone())
+    }
+}
+
+/// How far the policies of `index` could let the principal go by `action` on resources of the type `kind`.
+pub(super) fn of(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> Reach {
+    let mut reach = Reach::default();
+    for row in index.rows().iter().filter(|row| concerns(row, fixed, action, kind)) {
+        match row.policy.effect() {
+            Effect::Permit if row.whole => reach.granted.extend(places(row, kind, false)),
+            Effect::Permit => {}
+            Effect::Forbid => reach.barred.extend(places(row, kind, true)),
+        }
+    }
+    let is_root = |place: &Place| *place == Place::Below(AbsPath::root());
+    reach.everywhere = reach.barred.is_empty() && reach.granted.iter().any(is_root);
+    reach
+}
+
+/// Whether some policy of `index` might let the principal do `action` to a resource of the type `kind`.
+pub(super) fn might(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> bool {
+    let permits = index.rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
+    permits.into_iter().any(|row| concerns(row, fixed, action, kind))
+}
+
+/// Whether a policy is about this principal, action and type of resource, as far as its conditions tell.
+fn concerns(row: &Row, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> bool {
+    row.conditions.iter().all(|condition| match condition {
+        Condition::IsOneOf(Variable::Principal, these) => these.contains(&fixed.principal),
+        Condition::IsIn(Variable::Principal, these) => {
+            these.contains(&fixed.principal) || fixed.groups.iter().any(|group| these.contains(group))
+        }
+        Condition::IsA(Variable::Principal, only) => only == fixed.principal.type_name(),
+        Condition::IsOneOf(Variable::Action, these) => these.contains(action),
+        Condition::IsIn(Variable::Action, these) => these.contains(action) || fixed.is_in_group(action, these),
+        Condition::IsA(Variable::Action, only) => only == action.type_name(),
+        Condition::IsA(Variable::Resource, only) => only == kind,
+        _ => true,
+    })
+}
+
+/// The places that a policy speaks of. `generously` it takes in what it might speak of; otherwise a condition that no place
+/// can express means none.
+fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
+    let mut places = vec![Place::Below(AbsPath::root())];
+    for condition in &row.conditions {
+        let named: Option<Vec<Place>> = match condition {
+            Condition::IsOneOf(Variable::Resource, uids) => Some(uids.iter().filter(|uid| uid.type_name() == kind).filter_map(at).collect()),
+            Condition::IsIn(Variable::Resource, uids) => Some(uids.iter().filter_map(below).collect()),
+            Condition::Path(path) => Some(AbsPath::parse(path).map(Place::At).into_iter().collect()),
+            Condition::PathPrefix(prefix) => match prefix.rfind('/').map(|slash| prefix.split_at(slash + 1)) {
+                Some((dir, "")) => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
+                Some((dir, _)) if generously => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
+                _ if generously => None,
+                _ => Some(Vec::new()),
+            },
+            _ => None,
+        };
+        if let Some(named) = named {
+            places = places.iter().flat_map(|one| named.iter().filter_map(|other| one.and(other))).collect();
+        }
+    }
+    places
+}
+
+/// The place of exactly this entity.
+fn at(uid: &EntityUid) -> Option<Place> {
+    AbsPath::parse(uid.id().unescaped()).ok().map(Place::At)
+}
+
+/// The place of what is in this entity.
+fn below(uid: &EntityUid) -> Option<Place> {
+    AbsPath::parse(uid.id().unescaped()).ok().map(Place::Below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Authorizer, PolicySource, PolicyStore, Principal, Strictness};
+    use super::*;
+    use std::rc::Rc;
+
+    fn reach(text: &str) -> (bool, Vec<String>, Vec<String>) {
+        let source = PolicySource { name: "a".into(), text: text.as_bytes().to_vec() };
+        let (store, _) = PolicyStore::load(&[source], Strictness::Lenient).unwrap();
+        let principal =
+            Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
+        let authorizer = Authorizer::new(principal, vec![Rc::new(store)]);
+        let reach = authorizer.reaches(rex_protocol::Action::FileRead, "file_system::File").remove(0);
+        let shown = |places: Vec<Place>| {
+            let shown = places.into_iter().map(|place| match place {
+                Place::At(path) => path.to_id(),
+                Place::Below(path) => format!("{}/**", path.to_id()),
+            });
+            shown.collect()
+        };
+        (reach.everywhere, shown(reach.granted), shown(reach.barred))
+    }
+
+    #[test]
+    fn permits_count_as_far_as_they_are_understood() {
+        for (text, granted) in [
+            ("permit(principal, action, resource in file_system::Dir::\"/srv\");", vec!["/srv/**"]),
+            ("permit(principal in Group::\"ops\", action, resource == file_system::File::\"/a\");", vec!["/a"]),
+            ("permit(principal == User::\"bob\", action, resource);", vec![]),
+            ("permit(principal, action == file_system::Action::\"write\", resource);", vec![]),
+            ("permit(principal, action in file_system::Action::\"SafeIO\", resource) when { resource is file_system::File && resource.path like \"/srv/*\" };", vec!["/srv/**"]),
+            ("permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/*.log\" };", vec![]),
+            ("permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*\" };", vec![]),
+            ("permit(principal, action, resource in file_system::Dir::\"/srv\") when { resource has owner };", vec![]),
+            ("permit(principal, action, resource in file_system::Dir::\"/srv\") unless { principal == User::\"bob\" };", vec![]),
+            ("permit(principal, action, resource is network::url);", vec![]),
+        ] {
+            assert_eq!(reach(text), (false, granted.into_iter().map(str::to_owned).collect(), vec![]), "{text}");
+        }
+        assert!(reach("permit(principal, action, resource);").0);
+    }
+
+    #[test]
+    fn forbids_count_wherever_they_might_apply() {
+        let all = "permit(principal, action, resource);";
+        for (text, barred) in [
+            ("forbid(principal, action, resource in file_system::Dir::\"/srv/x\");", vec!["/srv/x/**"]),
+            ("forbid(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*.key\" };", vec!["/srv/**"]),
+            ("forbid(principal, action, resource) when { resource has owner };", vec!["//**"]),
+            ("forbid(principal == User::\"bob\", action, resource);", vec![]),
+            ("forbid(principal, action == file_system::Action::\"write\", resource);", vec![]),
+        ] {
+            let (everywhere, _, found) = reach(&format!("{all}{text}"));
+            assert_eq!(found, barred, "{text}");
+            assert_eq!(everywhere, barred.is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The walls around a program: what is left to it is what policy could grant its caller.
+//!
+//! The rule, as the README of `policies/` tells it. A program asks nobody, so what it may do by itself is said before it
+//! starts, in the terms of the kernel: files by Landlock, the rest by a list of system calls. A policy that permits
+//! everything on all files leaves it without these. A permission that the kernel cannot be told (one that depends on a pattern,
+//! an attribute, or an `unless`) is not there for a program. Besides what policy grants it has its own file, the interpreter
+//! that file names in its first line, the system's libraries, and a few devices that are the same for everybody.
+
+use super::filter::{self, Denied};
+use super::places::{self, Layer, Rule};
+use crate::jail::usable_abi;
+use crate::perform::fs::OpenRegularFile;
+use crate::session::State;
+use caps::Capability;
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
+};
+use nix::errno::Errno;
+use nix::sys::uio::pread;
+use rex_protocol::Action;
+use rex_protocol::failure::{Failure, FailureKind};
+use std::os::fd::OwnedFd;
+
+/// Where loaders and libraries live: for everybody to read, on any system.
+const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+/// Files that every program looks at.
+const FILES: &[&str] = &["/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"];
+/// Devices without a state.
+const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
+
+/// What a confined program may hold of root's power, where it runs as root: what the rights on files build upon, and giving
+/// up ids.
+pub(super) const CONFINED: &[Capability] = &[
+    Capability::CAP_DAC_OVERRIDE,
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_FOWNER,
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+];
+
+/// The walls around one program.
+#[derive(Debug)]
+pub(super) struct Walls {
+    layers: Vec<Layer>,
+    /// What is there in spite of the layers.
+    base: Vec<Rule>,
+    /// The system calls that are denied; nothing where none is.
+    filter: Option<Denied>,
+    /// Whether the program may use the network.
+    pub(super) network: bool,
+    abi: ABI,
+}
+
+impl Walls {
+    /// Those that policy leaves the caller of this run.
+    pub(super) fn for_caller(
+        state: &State,
+        file: &OpenRegularFile,
+        capabilities: &[Capability],
+    ) -> Result<Self, Failure> {
+        let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
+        let layers = places::layers(state, abi);
+        let might = |action: &str| state.authorizer().might_allow(action, "network::url");
+        let network = might("network::Action::\"connect\"") || might("network::Action::\"GET\"");
+        let confined = !layers.is_empty();
+        let beyond = capabilities.iter().find(|capability| !CONFINED.contains(capability));
+        if let Some(capability) = beyond.filter(|_| confined) {
+            let message = format!("`{capability}` would reach beyond what policy grants on files");
+            return Err(Failure::new(FailureKind::InvalidArguments, message));
+        }
+        let everywhere = |action| {
+            let reaches = ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
+            reaches.iter().flatten().all(|reach| reach.everywhere)
+        };
+        let filter = (confined || !network).then(|| Denied {
+            modes: confined && !everywhere(Action::FileChmod),
+            owners: confined && !everywhere(Action::FileChown),
+            attributes: confined && !everywhere(Action::FileSetXAttr),
+            times: confined && !everywhere(Action::FileWrite),
+            system: confined,
+            local_sockets: confined,
+            network: !network,
+        });
+        let base = if confined { base(file, abi)? } else { Vec::new() };
+        Ok(Self { layers, base, filter, network, abi })
+    }
+
+    /// For a program that may do nothing but read these files.
+    pub(super) fn reading_only(files: &[&OwnedFd]) -> Result<Self, Failure> {
+        let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
+        let mut base = common(abi);
+        for file in files {
+            base.push(rule(file, make_bitflags!(AccessFs::{ReadFile | Execute}))?);
+        }
+        Ok(Self { layers: vec![Layer { rules: Vec::new() }], base, filter: Some(Denied::ALL), network: false, abi })
+    }
+
+    /// Whether anything is kept from the program.
+    pub(super) fn confine(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
+    /// Puts the calling process behind them, for ever. It must have `no_new_privs`.
+    pub(super) fn close(&self) -> Result<(), String> {
+        for layer in &self.layers {
+            let status = self.restrict(layer).map_err(|error| format!("landlock: {error}"))?;
+            if status != RulesetStatus::FullyEnforced {
+                return Err("landlock is enforced only in part".into());
+            }
+        }
+        match &self.filter {
+            Some(denied) => filter::install(denied).map_err(|errno| format!("system calls: {errno}")),
+            None => Ok(()),
+        }
+    }
+
+    fn restrict(&self, layer: &Layer) -> Result<RulesetStatus, landlock::RulesetError> {
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(self.abi))?;
+        if self.abi >= ABI::V4 && !self.network {
+            ruleset = ruleset.handle_access(AccessNet::from_all(self.abi))?;
+        }
+        if self.abi >= ABI::V6 {
+            ruleset = ruleset.scope(Scope::from_all(self.abi))?;
+        }
+        let mut ruleset = ruleset.create()?;
+        for rule in layer.rules.iter().chain(&self.base) {
+            ruleset = ruleset.add_rule(PathBeneath::new(&rule.object, rule.rights))?;
+        }
+        Ok(ruleset.restrict_self()?.ruleset)
+    }
+}
+
+/// What a program needs to start at all.
+fn base(file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
+    let mut rules = common(abi);
+    let run = make_bitflags!(AccessFs::{ReadFile | Execute});
+    rules.push(rule(&file.fd, run)?);
+    if let Some(interpreter) = interpreter(&file.fd).and_then(|path| places::ours(&path)) {
+        rules.push(Rule { object: interpreter, rights: run });
+    }
+    Ok(rules)
+}
+
+fn common(abi: ABI) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    let libraries = make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute});
+    let devices = make_bitflags!(AccessFs::{ReadFile | WriteFile});
+    for (paths, rights) in [(LIBRARIES, libraries), (FILES, AccessFs::ReadFile.into()), (DEVICES, devices)] {
+        let found = paths.iter().filter_map(|path| places::ours(path));
+        rules.extend(found.map(|object| Rule { object, rights: rights & AccessFs::from_all(abi) }));
+    }
+    rules
+}
+
+fn rule(object: &OwnedFd, rights: BitFlags<AccessFs>) -> Result<Rule, Failure> {
+    let fault = |error| Failure::new(FailureKind::InvalidArguments, format!("cannot confine the program: {error}"));
+    Ok(Rule { object: object.try_clone().map_err(fault)?, rights })
+}
+
+/// The interpreter that a script names in its first line (execve(2)); nothing for another kind of program.
+pub(super) fn interpreter(file: &OwnedFd) -> Option<String> {
+    let mut line = [0; 256];
+    let length = match pread(file, &mut line, 0) {
+        Ok(length) => length,
+        Err(Errno::EINTR) => pread(file, &mut line, 0).ok()?,
+        Err(_) => return None,
+    };
+    let line = line.get(..length)?.strip_prefix(b"#!")?;
+    let line = line.split(|&byte| byte == b'\n').next()?;
+    let path = line.split(|byte| matches!(byte, b' ' | b'\t')).find(|part| !part.is_empty())?;
+    String::from_utf8(path.to_vec()).ok()
+}

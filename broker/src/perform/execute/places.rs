@@ -1,0 +1,117 @@
+//! From places that policy speaks of to what Landlock can be told.
+//!
+//! Landlock only adds: a right on a directory holds for all below it. So a place in which something is barred is told
+//! by its entries as they are now, without the barred one; and where a `permit` names a directory alone, which
+//! Landlock cannot say, nothing is granted.
+
+use crate::authz::{Place, Reach};
+use crate::session::State;
+use crate::sys::fs;
+use landlock::{ABI, Access, AccessFs, BitFlags, make_bitflags};
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, SFlag, fstat};
+use rex_protocol::Action;
+use rex_protocol::path::{AbsPath, Name};
+use std::os::fd::OwnedFd;
+
+/// The most rules that one layer has. What goes beyond is left out.
+const RULES: usize = 4096;
+
+/// The rights that one store of policies could grant.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Rights on an object, and on all below it.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) object: OwnedFd,
+    pub(super) rights: BitFlags<AccessFs>,
+}
+
+const FILE: &str = "file_system::File";
+const DIR: &str = "file_system::Dir";
+
+/// The rights of Landlock, each with what policy calls it. `open` is needed for all of them.
+fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 8] {
+    [
+        (AccessFs::ReadFile.into(), &[Action::FileRead], FILE),
+        (AccessFs::ReadDir.into(), &[Action::FileRead], DIR),
+        (make_bitflags!(AccessFs::{WriteFile | Truncate}), &[Action::FileWrite], FILE),
+        (make_bitflags!(AccessFs::{MakeReg | MakeSym}), &[Action::FileCreate, Action::FileWrite], FILE),
+        (AccessFs::MakeDir.into(), &[Action::FileCreate], DIR),
+        (AccessFs::RemoveFile.into(), &[Action::FileDelete], FILE),
+        (AccessFs::RemoveDir.into(), &[Action::FileDelete], DIR),
+        (AccessFs::Execute.into(), &[Action::FileExecute], FILE),
+    ]
+}
+
+/// The layers of a caller's stores, those left out that could grant everything.
+pub(super) fn layers(state: &State, abi: ABI) -> Vec<Layer> {
+    let mut rows: Vec<(BitFlags<AccessFs>, Vec<Reach>)> = Vec::new();
+    for (rights, actions, kind) in table() {
+        let mut reaches = state.authorizer().reaches(Action::FileOpen, kind);
+        for action in actions {
+            let also = state.authorizer().reaches(*action, kind);
+            reaches = reaches.iter().zip(&also).map(|(one, other)| one.and(other)).collect();
+        }
+        rows.push((rights, reaches));
+    }
+    let stores = rows.iter().map(|(_, reaches)| reaches.len()).max().unwrap_or(0);
+    (0..stores).filter_map(|store| layer(&rows, store, abi)).collect()
+}
+
+fn layer(rows: &[(BitFlags<AccessFs>, Vec<Reach>)], store: usize, abi: ABI) -> Option<Layer> {
+    let of_store = || rows.iter().filter_map(|(rights, reaches)| Some((*rights, reaches.get(store)?)));
+    if of_store().all(|(_, reach)| reach.everywhere) {
+        return None;
+    }
+    let mut rules = Vec::new();
+    for (rights, reach) in of_store() {
+        let rights = rights & AccessFs::from_all(abi);
+        for place in &reach.granted {
+            tell(place, &reach.barred, rights, abi, &mut rules);
+        }
+    }
+    Some(Layer { rules })
+}
+
+/// Tells one place, without what is barred in it.
+fn tell(place: &Place, barred: &[Place], rights: BitFlags<AccessFs>, abi: ABI, rules: &mut Vec<Rule>) {
+    let path = place.path();
+    if rules.len() >= RULES || barred.iter().any(|barred| barred.holds(path)) {
+        return;
+    }
+    let Ok(object) = fs::pin_itself(path) else { return };
+    let Some(is_dir) = fstat(&object).ok().map(|stat| fs::kind(&stat) == SFlag::S_IFDIR) else { return };
+    match place {
+        Place::At(_) if is_dir => {}
+        Place::Below(_) if is_dir && barred.iter().any(|barred| place.holds(barred.path())) => {
+            for name in names(&object) {
+                if let Ok(path) = path.join(&name) {
+                    tell(&Place::Below(path), barred, rights, abi, rules);
+                }
+            }
+        }
+        _ => {
+            let rights = if is_dir { rights } else { rights & AccessFs::from_file(abi) };
+            if !rights.is_empty() {
+                rules.push(Rule { object, rights });
+            }
+        }
+    }
+}
+
+fn names(dir: &OwnedFd) -> Vec<Name> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd);
+    let entries = list.into_iter().flat_map(|list| list.into_iter().flatten()).take(RULES);
+    entries.filter_map(|entry| Name::parse(entry.file_name().to_bytes()).ok()).collect()
+}
+
+/// Pins a path of ours that need not be there, its links followed.
+pub(super) fn ours(path: &str) -> Option<OwnedFd> {
+    fs::pin(&AbsPath::parse(path).ok()?, fs::Links::Follow).ok()
+}
