@@ -131,7 +131,9 @@ fn principal() -> impl Strategy<Value = Principal> {
     (select(USERS), prop::sample::subsequence(GROUPS, 0..=2)).prop_map(|(name, groups)| Principal {
         name: name.to_owned(),
         uid: 7,
-        gid: 7, gids: vec![7], groups: groups.into_iter().map(str::to_owned).collect(),
+        gid: 7,
+        gids: vec![7],
+        groups: groups.into_iter().map(str::to_owned).collect(),
     })
 }
 

@@ -6,7 +6,8 @@ use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
 use super::reach::{self, Reach};
 use cedar_policy::{
-    Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request, Response,
+    Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request,
+    Response,
 };
 use rex_protocol::failure::{Denial, FailureKind};
 use rex_protocol::text::Text;

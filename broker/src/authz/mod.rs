@@ -19,6 +19,6 @@ mod warning;
 pub(crate) use context::tags;
 pub use demand::{Context, Decision, Demand, Granted, Principal, ProgramContext, Resource};
 pub use engine::Authorizer;
-pub use reach::{Place, Reach};
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
+pub use reach::{Place, Reach};
 pub use warning::PolicyWarning;

@@ -113,7 +113,9 @@ fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
     let mut places = vec![Place::Below(AbsPath::root())];
     for condition in &row.conditions {
         let named: Option<Vec<Place>> = match condition {
-            Condition::IsOneOf(Variable::Resource, uids) => Some(uids.iter().filter(|uid| uid.type_name() == kind).filter_map(at).collect()),
+            Condition::IsOneOf(Variable::Resource, uids) => {
+                Some(uids.iter().filter(|uid| uid.type_name() == kind).filter_map(at).collect())
+            }
             Condition::IsIn(Variable::Resource, uids) => Some(uids.iter().filter_map(below).collect()),
             Condition::Path(path) => Some(AbsPath::parse(path).map(Place::At).into_iter().collect()),
             Condition::PathPrefix(prefix) => match prefix.rfind('/').map(|slash| prefix.split_at(slash + 1)) {
@@ -150,8 +152,7 @@ mod tests {
     fn reach(text: &str) -> (bool, Vec<String>, Vec<String>) {
         let source = PolicySource { name: "a".into(), text: text.as_bytes().to_vec() };
         let (store, _) = PolicyStore::load(&[source], Strictness::Lenient).unwrap();
-        let principal =
-            Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
+        let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
         let authorizer = Authorizer::new(principal, vec![Rc::new(store)]);
         let reach = authorizer.reaches(rex_protocol::Action::FileRead, "file_system::File").remove(0);
         let shown = |places: Vec<Place>| {
@@ -171,11 +172,23 @@ mod tests {
             ("permit(principal in Group::\"ops\", action, resource == file_system::File::\"/a\");", vec!["/a"]),
             ("permit(principal == User::\"bob\", action, resource);", vec![]),
             ("permit(principal, action == file_system::Action::\"write\", resource);", vec![]),
-            ("permit(principal, action in file_system::Action::\"SafeIO\", resource) when { resource is file_system::File && resource.path like \"/srv/*\" };", vec!["/srv/**"]),
-            ("permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/*.log\" };", vec![]),
-            ("permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*\" };", vec![]),
+            (
+                "permit(principal, action in file_system::Action::\"SafeIO\", resource) when { resource is file_system::File && resource.path like \"/srv/*\" };",
+                vec!["/srv/**"],
+            ),
+            (
+                "permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/*.log\" };",
+                vec![],
+            ),
+            (
+                "permit(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*\" };",
+                vec![],
+            ),
             ("permit(principal, action, resource in file_system::Dir::\"/srv\") when { resource has owner };", vec![]),
-            ("permit(principal, action, resource in file_system::Dir::\"/srv\") unless { principal == User::\"bob\" };", vec![]),
+            (
+                "permit(principal, action, resource in file_system::Dir::\"/srv\") unless { principal == User::\"bob\" };",
+                vec![],
+            ),
             ("permit(principal, action, resource is network::url);", vec![]),
         ] {
             assert_eq!(reach(text), (false, granted.into_iter().map(str::to_owned).collect(), vec![]), "{text}");
@@ -188,7 +201,10 @@ mod tests {
         let all = "permit(principal, action, resource);";
         for (text, barred) in [
             ("forbid(principal, action, resource in file_system::Dir::\"/srv/x\");", vec!["/srv/x/**"]),
-            ("forbid(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*.key\" };", vec!["/srv/**"]),
+            (
+                "forbid(principal, action, resource) when { resource is file_system::File && resource.path like \"/srv/a*.key\" };",
+                vec!["/srv/**"],
+            ),
             ("forbid(principal, action, resource) when { resource has owner };", vec!["//**"]),
             ("forbid(principal == User::\"bob\", action, resource);", vec![]),
             ("forbid(principal, action == file_system::Action::\"write\", resource);", vec![]),

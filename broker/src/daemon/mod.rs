@@ -284,7 +284,8 @@ impl Daemon {
     /// In a session: serves its client.
     fn serve_client(&self, client: OwnedFd, ready: Option<crate::jail::Worker>) {
         let Ok(peer) = socket::peer(&client) else { return };
-        let caller = Caller { principal: principal::of(peer.uid, peer.gid, &peer.groups), pid: peer.pid, process: peer.process };
+        let caller =
+            Caller { principal: principal::of(peer.uid, peer.gid, &peer.groups), pid: peer.pid, process: peer.process };
         match Connection::new(client) {
             Ok(connection) => serve(&self.config, &self.program, connection, caller, &self.origin, ready),
             Err(error) => tracing::error!("cannot use a connection: {error}"),

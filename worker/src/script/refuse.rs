@@ -1,9 +1,10 @@
 //! What scripts are told when the session does not do what was asked.
 
+use super::kinds::EntryType;
 use crate::error::{Error, Io, errno_text};
 use rex_protocol::Failure;
 use rex_protocol::failure::{Denial, FailureKind};
-use rex_protocol::fs::REDACTION_DICTIONARY;
+use rex_protocol::fs::{REDACTION_DICTIONARY, SELINUX};
 use rex_protocol::path::AbsPath;
 
 /// The general form. `path` is what the operation was about.
@@ -50,6 +51,39 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
         ),
         FailureKind::InvalidArguments => (Io::InvalidArguments, format!("Invalid arguments: {message}")),
         FailureKind::InvalidPath => (Io::InvalidPath, format!("Invalid path: {message}")),
+        FailureKind::UnknownName { group } => (Io::IdentityResolutionError, unknown(message, *group)),
+        FailureKind::DestinationNotEmpty { size } => {
+            (Io::DestinationFileNotEmptyError, format!("Destination file not empty: File: {path}, Size: {size} bytes"))
+        }
+        FailureKind::NotALink => (Io::ValidationError, "Validation error: argument is not a symlink".to_owned()),
+        FailureKind::InvalidMode { mode } => (
+            Io::ValidationError,
+            format!("Validation error: Invalid permissions. Permissions must be in the range 0-777 octal: 0o{mode:o}"),
+        ),
+        FailureKind::UnsupportedAttribute => (
+            Io::UnsupportedOperationError,
+            format!(
+                "Unsupported Operation error: Extended attribute for '{message}' is not supported. Only '{SELINUX}' is \
+                 supported."
+            ),
+        ),
+        FailureKind::UnsupportedEntry { kind } => (
+            Io::UnsupportedOperationError,
+            format!("Unsupported Operation error: {} directory entry is not supported", EntryType(*kind)),
+        ),
+        FailureKind::NotReadOnly => {
+            (Io::InvalidFileMode, format!("Invalid file mode: Files must be opened read-only for execution.: {path}"))
+        }
+        FailureKind::NoProcess { pid } => {
+            (Io::Other, format!("File descriptor operation failed: Failed to open pidfd for PID {pid}"))
+        }
+        FailureKind::Namespace { errno } => {
+            let text = format!(
+                "Process namespace fatal error: Failed to switch to namespace using pidfd: {}",
+                errno_text(*errno)
+            );
+            (Io::ProcessNamespaceFatalError, text)
+        }
         FailureKind::Limit(_) => (Io::Other, message.to_owned()),
     };
     Error::because(failure, kind, text)
@@ -131,10 +165,14 @@ pub(crate) fn is_gone(failure: &Failure) -> bool {
 
 /// An owner or group without a name.
 pub(crate) fn unknown_identity(id: u32, group: bool) -> String {
+    unknown(&id.to_string(), group)
+}
+
+fn unknown(value: &str, group: bool) -> String {
     if group {
-        format!("Identity resolution error: No group mapping found for gid: {id}")
+        format!("Identity resolution error: No group mapping found for gid: {value}")
     } else {
-        format!("Identity resolution error: No user mapping found for uid: {id}")
+        format!("Identity resolution error: No user mapping found for uid: {value}")
     }
 }
 
