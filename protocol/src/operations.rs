@@ -16,6 +16,7 @@ macro_rules! for_each_operation {
             $crate::fs::ReadRedacted,
             $crate::fs::Donate,
             $crate::fs::ReadLink,
+            $crate::fs::ReadOpenLink,
             $crate::fs::Write,
             $crate::fs::Truncate,
             $crate::fs::Allocate,
