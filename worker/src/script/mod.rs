@@ -7,9 +7,11 @@ pub mod attributes;
 pub mod basics;
 pub mod command;
 pub mod content;
+pub mod core_dump;
 pub mod date;
 pub mod dir;
 pub mod entry;
+pub mod execute;
 pub mod file;
 pub mod import;
 pub mod json;
@@ -138,6 +140,8 @@ pub fn register(surface: &mut Surface) {
     attributes::register(surface);
     content::register(surface);
     moving::register(surface);
+    execute::register(surface);
+    core_dump::register(surface);
     command::register(surface);
     import::register(surface);
 }

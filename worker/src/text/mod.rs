@@ -1,5 +1,6 @@
 //! Work on text and names that needs no permission.
 
+pub mod backtrace;
 pub mod lines;
 pub mod path;
 pub mod pattern;

@@ -158,6 +158,8 @@ impl Command {
         for (number, end) in [(2, &ends.stderr), (1, &ends.stdout), (0, &null)] {
             process::place(end, number).map_err(step("place its standard streams"))?;
         }
+        // It is closed with all others further down.
+        std::mem::forget(null);
         setsid().map_err(step("leave the terminal"))?;
         chdir("/").map_err(step("change to `/`"))?;
         umask(Mode::from_bits_truncate(0o022));
@@ -219,9 +221,10 @@ impl Command {
         setgroups(&groups).map_err(step("set its groups"))?;
         setresgid(gid, gid, gid).map_err(step("set its group"))?;
         setresuid(uid, uid, uid).map_err(step("set its user"))?;
+        // What is effective lies within what is permitted at each step, and what is ambient within both others (capabilities(7)).
         for (set, capabilities) in [
-            (CapSet::Permitted, &kept),
             (CapSet::Effective, &kept),
+            (CapSet::Permitted, &kept),
             (CapSet::Inheritable, &asked),
             (CapSet::Ambient, &asked),
         ] {
