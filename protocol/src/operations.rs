@@ -37,6 +37,9 @@ macro_rules! for_each_operation {
             $crate::fs::AddToFile,
             $crate::fs::CommitFile,
             $crate::fs::PutDir,
+            $crate::fs::Execute,
+            $crate::fs::Follow,
+            $crate::fs::RunDebugger,
             $crate::fs::DeleteFile,
             $crate::fs::DeleteDir,
         }
