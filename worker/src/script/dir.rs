@@ -144,10 +144,7 @@ impl Directory {
     }
 
     /// The next entries of a listing, the first ones without. There are more while there is a listing afterwards.
-    pub(super) fn page(
-        &self,
-        listing: &mut Option<Held<Listing>>,
-    ) -> std::result::Result<Vec<fs::DirEntry>, Failure> {
+    pub(super) fn page(&self, listing: &mut Option<Held<Listing>>) -> std::result::Result<Vec<fs::DirEntry>, Failure> {
         let request = ListDir { dir: self.0.held.handle(), listing: listing.as_ref().map(Held::handle) };
         let page = self.channel().call(&request)?;
         match page.more {
@@ -160,6 +157,12 @@ impl Directory {
     }
 
     /// Opens the directory `name` in it, a link of that name followed or not.
+    pub(super) fn subdir(&self, name: &Name, follow: bool) -> Result<Self> {
+        self.try_subdir(name, follow)
+            .or_else(|failure| Err(refuse::open_dir(&failure, &self.join(name)?, follow, None).into()))
+    }
+
+    /// As [`Self::subdir`], with the session's own answer.
     pub(super) fn try_subdir(&self, name: &Name, follow: bool) -> std::result::Result<Self, Failure> {
         let request = OpenSubdir { dir: self.0.held.handle(), name: name.clone(), follow };
         self.channel().call(&request).map(|opened| Self::new(self.channel(), opened))

@@ -290,6 +290,11 @@ impl File {
         Ok(self.try_stat().map_err(|failure| self.refused(&failure))?)
     }
 
+    /// Its path as policy judged it.
+    pub(super) fn path(&self) -> &AbsPath {
+        &self.0.path
+    }
+
     fn refused(&self, failure: &Failure) -> Error {
         refuse::general(failure, &self.0.path)
     }

@@ -3,7 +3,7 @@
 use super::date::DateTime;
 use super::dir::Directory;
 use super::entry::DirEntry;
-use super::options::{self, OUT_OF_RANGE, Options};
+use super::options::{self, OUT_OF_RANGE, Options, Setters};
 use super::walk::{Found, Step, Walk, Way, unless_limit};
 use super::{Surface, refuse};
 use crate::error::{Error, Io, Result};
@@ -25,11 +25,26 @@ struct FindOptions {
     negate_name: bool,
     min_depth: Option<i64>,
     max_depth: Option<i64>,
+    #[serde(skip)]
+    min_creation_time: Option<DateTime>,
+    #[serde(skip)]
+    max_creation_time: Option<DateTime>,
+    #[serde(skip)]
+    min_modification_time: Option<DateTime>,
+    #[serde(skip)]
+    max_modification_time: Option<DateTime>,
     follow_symlinks: bool,
 }
 
 impl Options for FindOptions {
     const NAME: &'static str = "FindOptions";
+
+    fn setters(setters: &mut Setters<'_, Self>) {
+        setters.value("min_creation_time", |options, time| options.min_creation_time = Some(time));
+        setters.value("max_creation_time", |options, time| options.max_creation_time = Some(time));
+        setters.value("min_modification_time", |options, time| options.min_modification_time = Some(time));
+        setters.value("max_modification_time", |options, time| options.max_modification_time = Some(time));
+    }
 
     fn check(&self) -> std::result::Result<(), String> {
         let patterns = [&self.name, &self.iname, &self.regex].into_iter().flatten().count();
@@ -54,7 +69,10 @@ struct Search {
 /// Which names are wanted.
 enum Naming {
     Any,
-    Glob { glob: Glob, negate: bool },
+    Glob {
+        glob: Glob,
+        negate: bool,
+    },
     /// Searched in the full path.
     Path(Regex),
 }
@@ -76,7 +94,7 @@ impl Search {
             _ => Naming::Any,
         };
         let depths = (depth(options.min_depth.unwrap_or(0))?, depth(options.max_depth.unwrap_or(i64::MAX))?);
-        Ok(Self { naming, depths, filter: Filter::default() })
+        Ok(Self { naming, depths, filter: Filter::new(options)? })
     }
 
     fn way(&self, options: &FindOptions) -> Way {
@@ -111,6 +129,14 @@ impl Search {
 }
 
 impl Filter {
+    fn new(options: &FindOptions) -> Result<Self> {
+        Ok(Self {
+            size: None,
+            changed: span(options.min_creation_time, options.max_creation_time)?,
+            modified: span(options.min_modification_time, options.max_modification_time)?,
+        })
+    }
+
     fn asks(&self) -> bool {
         self.size.is_some() || self.changed.is_some() || self.modified.is_some()
     }
@@ -120,6 +146,15 @@ impl Filter {
             && self.changed.is_none_or(|(from, to)| (from..=to).contains(&stat.changed_seconds))
             && self.modified.is_none_or(|(from, to)| (from..=to).contains(&stat.modified_seconds))
     }
+}
+
+/// From one time to another, if there is either.
+fn span(from: Option<DateTime>, to: Option<DateTime>) -> Result<Option<(i64, i64)>> {
+    if from.is_none() && to.is_none() {
+        return Ok(None);
+    }
+    let seconds = |time: Option<DateTime>, none| time.map_or(Ok(none), |time| time.epoch_seconds());
+    Ok(Some((seconds(from, i64::MIN)?, seconds(to, i64::MAX)?)))
 }
 
 fn depth(depth: i64) -> Result<usize> {

@@ -9,6 +9,7 @@ pub mod date;
 pub mod dir;
 pub mod entry;
 pub mod file;
+mod find;
 pub mod import;
 pub mod json;
 pub mod kinds;
@@ -17,6 +18,9 @@ pub mod metadata;
 pub mod options;
 pub mod refuse;
 pub mod report;
+mod seen;
+mod usage;
+mod walk;
 
 use crate::channel::Channel;
 use crate::value::Texts;
@@ -128,6 +132,8 @@ pub fn register(surface: &mut Surface) {
     entry::register(surface);
     file::register(surface);
     dir::register(surface);
+    find::register(surface);
+    usage::register(surface);
     command::register(surface);
     import::register(surface);
 }

@@ -122,8 +122,8 @@ impl Walk {
             },
             EntryKind::Symlink if self.way.follow => self.follow(parent, entry, depth, stat),
             _ => {
-                let is_new = |stat: &Option<_>| matches!(stat, Some(Ok(stat)) if self.seen.object(stat));
-                if !self.way.follow || is_new(&stat) {
+                let known = stat.as_ref().and_then(|stat| stat.as_ref().ok());
+                if !self.way.follow || known.is_some_and(|stat| self.seen.object(stat)) {
                     let found = Found { parent, entry, depth, followed: false, dir: None, stat };
                     self.ready.push_back(Step::Entry(found));
                 }
@@ -133,7 +133,13 @@ impl Walk {
     }
 
     /// Passes what a link leads to: a regular file, else a directory, else nothing.
-    fn follow(&mut self, parent: Directory, link: DirEntry, depth: usize, stat: Option<Answer<Metadata>>) -> Answer<()> {
+    fn follow(
+        &mut self,
+        parent: Directory,
+        link: DirEntry,
+        depth: usize,
+        stat: Option<Answer<Metadata>>,
+    ) -> Answer<()> {
         // A link that may not be looked at is not followed either.
         if !matches!(stat, Some(Ok(_))) {
             return Ok(());

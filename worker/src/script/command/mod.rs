@@ -4,6 +4,7 @@ mod awk;
 mod flags;
 mod read;
 mod tree;
+mod walks;
 mod write;
 
 use super::Surface;
@@ -19,6 +20,7 @@ pub fn register(surface: &mut Surface) {
     read::register(surface);
     awk::register(surface);
     tree::register(surface);
+    walks::register(surface);
     write::register(surface);
 }
 

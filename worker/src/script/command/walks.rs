@@ -49,12 +49,9 @@ pub(super) fn register(surface: &mut Surface) {
     let channel = surface.channel();
     surface.function("find_files", move |pattern: &str, path: &str| find_files(&channel, &[], pattern, path));
     let channel = surface.channel();
-    surface.function(
-        "find_files",
-        move |context: NativeCallContext<'_>, flags: Array, pattern: &str, path: &str| {
-            find_files(&channel, &read(&context, &flags)?, pattern, path)
-        },
-    );
+    surface.function("find_files", move |context: NativeCallContext<'_>, flags: Array, pattern: &str, path: &str| {
+        find_files(&channel, &read(&context, &flags)?, pattern, path)
+    });
     let channel = surface.channel();
     surface.function("du", move |path: &str| du(&channel, &[], path).map_err(error::bare));
     let channel = surface.channel();
