@@ -19,10 +19,10 @@ use std::fmt;
 pub(super) struct DiskUsageOptions {
     pub(super) summarize: bool,
     pub(super) all_files: bool,
-    one_file_system: bool,
-    count_hard_links: bool,
+    pub(super) one_file_system: bool,
+    pub(super) count_hard_links: bool,
     pub(super) apparent_size: bool,
-    track_largest_subdir: bool,
+    pub(super) track_largest_subdir: bool,
     pub(super) max_depth: Option<i64>,
 }
 
