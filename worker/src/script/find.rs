@@ -4,6 +4,7 @@ use super::date::DateTime;
 use super::dir::Directory;
 use super::entry::DirEntry;
 use super::options::{self, OUT_OF_RANGE, Options, Setters};
+use super::size::SizeRange;
 use super::walk::{Found, Step, Walk, Way, unless_limit};
 use super::{Surface, refuse};
 use crate::error::{Error, Io, Result};
@@ -23,6 +24,8 @@ struct FindOptions {
     iname: Option<String>,
     regex: Option<String>,
     negate_name: bool,
+    #[serde(skip)]
+    size_range: Option<SizeRange>,
     min_depth: Option<i64>,
     max_depth: Option<i64>,
     #[serde(skip)]
@@ -40,6 +43,7 @@ impl Options for FindOptions {
     const NAME: &'static str = "FindOptions";
 
     fn setters(setters: &mut Setters<'_, Self>) {
+        setters.value("size_range", |options, range| options.size_range = Some(range));
         setters.value("min_creation_time", |options, time| options.min_creation_time = Some(time));
         setters.value("max_creation_time", |options, time| options.max_creation_time = Some(time));
         setters.value("min_modification_time", |options, time| options.min_modification_time = Some(time));
@@ -54,7 +58,7 @@ impl Options for FindOptions {
         if self.negate_name && self.name.is_none() && self.iname.is_none() {
             return Err("Validation error: negate_name can only be used with 'name' or 'iname' patterns".into());
         }
-        Ok(())
+        self.size_range.map_or(Ok(()), |range| range.check())
     }
 }
 
@@ -80,7 +84,7 @@ enum Naming {
 /// Bounds, both included, of what entries are like. Times are in seconds since 1970.
 #[derive(Debug, Default)]
 struct Filter {
-    size: Option<(u64, u64)>,
+    size: Option<SizeRange>,
     changed: Option<(i64, i64)>,
     modified: Option<(i64, i64)>,
 }
@@ -131,7 +135,7 @@ impl Search {
 impl Filter {
     fn new(options: &FindOptions) -> Result<Self> {
         Ok(Self {
-            size: None,
+            size: options.size_range,
             changed: span(options.min_creation_time, options.max_creation_time)?,
             modified: span(options.min_modification_time, options.max_modification_time)?,
         })
@@ -142,7 +146,7 @@ impl Filter {
     }
 
     fn passes(&self, stat: &Metadata) -> bool {
-        self.size.is_none_or(|(least, most)| (least..=most).contains(&stat.size))
+        self.size.is_none_or(|range| range.contains(stat.size))
             && self.changed.is_none_or(|(from, to)| (from..=to).contains(&stat.changed_seconds))
             && self.modified.is_none_or(|(from, to)| (from..=to).contains(&stat.modified_seconds))
     }
@@ -192,7 +196,7 @@ fn call(callback: &FnPtr, context: &NativeCallContext<'_>, entry: DirEntry, text
 }
 
 /// Registers `find` and its options.
-pub fn register(surface: &mut Surface) {
+pub(super) fn register(surface: &mut Surface) {
     options::register::<FindOptions>(surface);
     let texts = surface.texts();
     surface.function(

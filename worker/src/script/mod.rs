@@ -3,22 +3,30 @@
 //! Each domain registers its functions on a [`Surface`]. A function that needs the system asks the
 //! session; all else is computed here.
 
+pub mod attributes;
 pub mod basics;
 pub mod command;
+pub mod content;
+pub mod core_dump;
 pub mod date;
 pub mod dir;
 pub mod entry;
+pub mod execute;
 pub mod file;
 mod find;
 pub mod import;
 pub mod json;
 pub mod kinds;
+pub mod link;
 pub mod log;
 pub mod metadata;
+pub mod moving;
 pub mod options;
+mod recursive;
 pub mod refuse;
 pub mod report;
 mod seen;
+pub mod size;
 mod usage;
 mod walk;
 
@@ -128,12 +136,19 @@ pub fn register(surface: &mut Surface) {
     basics::register(surface);
     json::register(surface);
     date::register(surface);
+    size::register(surface);
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
     dir::register(surface);
+    link::register(surface);
+    attributes::register(surface);
+    content::register(surface);
+    moving::register(surface);
     find::register(surface);
     usage::register(surface);
+    execute::register(surface);
+    core_dump::register(surface);
     command::register(surface);
     import::register(surface);
 }

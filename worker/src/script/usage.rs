@@ -211,7 +211,7 @@ impl fmt::Display for DiskUsageEntry {
 }
 
 /// Registers `disk_usage`, its options and what it gives.
-pub fn register(surface: &mut Surface) {
+pub(super) fn register(surface: &mut Surface) {
     options::register::<DiskUsageOptions>(surface);
     surface.function("disk_usage", |dir: Directory, options: DiskUsageOptions| {
         measure(&dir, &options).map(DiskUsageResult::from)
