@@ -76,9 +76,24 @@ impl Options for DeleteFileOptions {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct ReadLinesOptions {
+pub(super) struct ReadLinesOptions {
     count: Option<i64>,
     start: Option<u64>,
+}
+
+impl ReadLinesOptions {
+    /// Which lines they mean; nothing where they say nothing.
+    pub(super) fn selection(&self) -> Option<Selection> {
+        let count = |count: i64| count.unsigned_abs();
+        Some(match (self.count, self.start) {
+            (None, None) => return None,
+            (Some(n), None) if n < 0 => Selection::Last(count(n)),
+            (Some(n), None) => Selection::First(count(n)),
+            (Some(n), Some(start)) if n < 0 => Selection::UpTo(count(n), start),
+            (Some(n), Some(start)) => Selection::From(count(n), start),
+            (None, Some(start)) => Selection::From(u64::MAX, start),
+        })
+    }
 }
 
 impl Options for ReadLinesOptions {
@@ -111,9 +126,9 @@ impl Options for ReadPageOptions {
 
 /// A line that was found.
 #[derive(Debug, Clone)]
-struct Match {
-    number: i64,
-    content: ImmutableString,
+pub(super) struct Match {
+    pub(super) number: i64,
+    pub(super) content: ImmutableString,
 }
 
 #[derive(Debug, Clone)]
@@ -153,7 +168,12 @@ impl File {
 
     /// Gives it new content. For an atomic placement the new file is returned.
     pub(super) fn write(&self, text: &str, placement: Placement) -> Result<Option<File>> {
-        let mut rest = text.as_bytes();
+        self.write_bytes(text.as_bytes(), placement)
+    }
+
+    /// As [`Self::write`], with content that may be no text.
+    pub(super) fn write_bytes(&self, content: &[u8], placement: Placement) -> Result<Option<File>> {
+        let mut rest = content;
         loop {
             let (piece, after) = rest.split_at_checked(CHUNK).unwrap_or((rest, &[]));
             let more = !after.is_empty();
@@ -165,6 +185,11 @@ impl File {
             }
             rest = after;
         }
+    }
+
+    /// Its path as policy judged it.
+    pub(super) fn path(&self) -> &AbsPath {
+        &self.0.path
     }
 
     /// Removes the name it was opened by.
@@ -191,7 +216,8 @@ impl File {
         Ok(counts.finish())
     }
 
-    fn try_content(&self) -> std::result::Result<Vec<u8>, Failure> {
+    /// As [`Self::content`], with the session's own answer.
+    pub(super) fn try_content(&self) -> std::result::Result<Vec<u8>, Failure> {
         let mut content = Vec::new();
         self.try_pieces(0, |chunk| {
             if content.is_empty() {
@@ -234,18 +260,8 @@ impl File {
     }
 
     fn lines(&self, options: &ReadLinesOptions) -> Result<Array> {
-        let count = |count: i64| count.unsigned_abs();
-        let selection = match (options.count, options.start) {
-            (None, None) => {
-                return Err(Error::new(Io::InvalidArguments, "Invalid arguments: No read line mode specified").into());
-            }
-            (Some(n), None) if n < 0 => Selection::Last(count(n)),
-            (Some(n), None) => Selection::First(count(n)),
-            (Some(n), Some(start)) if n < 0 => Selection::UpTo(count(n), start),
-            (Some(n), Some(start)) => Selection::From(count(n), start),
-            (None, Some(start)) => Selection::From(u64::MAX, start),
-        };
-        self.selected(selection)
+        let none = || Error::new(Io::InvalidArguments, "Invalid arguments: No read line mode specified");
+        self.selected(options.selection().ok_or_else(none)?)
     }
 
     /// Some of its lines.
@@ -301,7 +317,7 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String> {
 }
 
 /// A line as a value.
-fn line(bytes: Vec<u8>) -> Result<Dynamic> {
+pub(super) fn line(bytes: Vec<u8>) -> Result<Dynamic> {
     Ok(utf8(bytes)?.into())
 }
 

@@ -3,12 +3,17 @@
 //! Each domain registers its functions on a [`Surface`]. A function that needs the system asks the
 //! session; all else is computed here.
 
+pub mod archive;
 pub mod basics;
+pub mod certificate;
 pub mod command;
+pub mod content;
 pub mod date;
 pub mod dir;
+pub mod elf;
 pub mod entry;
 pub mod file;
+pub mod gzip;
 pub mod import;
 pub mod json;
 pub mod kinds;
@@ -127,6 +132,10 @@ pub fn register(surface: &mut Surface) {
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
+    gzip::register(surface);
+    archive::register(surface);
+    certificate::register(surface);
+    elf::register(surface);
     dir::register(surface);
     command::register(surface);
     import::register(surface);

@@ -61,13 +61,20 @@ pub fn name_in(dir: &AbsPath, name: &str) -> Result<Name, Error> {
     }
 }
 
+/// Whether a path or name has characters that scripts cannot name anything by.
+pub fn has_odd_characters(path: &str) -> bool {
+    path.contains(|c: char| c < ' ' || matches!(c, '<' | '>' | '"' | '|' | '?' | '*'))
+}
+
 fn directory(path: &str) -> &str {
     Path::new(path).parent().and_then(Path::to_str).unwrap_or_default()
 }
 
 fn characters(path: &str) -> Result<(), Error> {
-    let bad = |c: char| c < ' ' || matches!(c, '<' | '>' | '"' | '|' | '?' | '*');
-    if path.contains(bad) { Err(other(format!("Path contains invalid characters {path}"))) } else { Ok(()) }
+    if has_odd_characters(path) {
+        return Err(other(format!("Path contains invalid characters {path}")));
+    }
+    Ok(())
 }
 
 fn rooted(path: &str) -> Result<(), Error> {
