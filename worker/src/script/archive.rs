@@ -3,10 +3,10 @@
 //! The archive is taken apart here and never put together here: the session makes each file and directory, and asks policy
 //! for each.
 
-use super::content::Content;
 use super::dir::Directory;
 use super::file::File;
 use super::options::{self, Options};
+use super::reader::Source;
 use super::{Surface, log, refuse};
 use crate::channel::Held;
 use crate::engine::line;
@@ -98,7 +98,7 @@ impl From<io::Error> for Stop {
 
 impl Extraction<'_> {
     fn from(&mut self, file: &File) -> Result<()> {
-        let content = Content::of(file);
+        let content = Source::of(file);
         self.all(content.reader()).map_err(|stop| match stop {
             Stop::Refused(failure) => refuse::general(&failure, self.dir.path()).into(),
             Stop::Broken(error) => content.error(&error),

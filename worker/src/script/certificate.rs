@@ -4,7 +4,10 @@ use super::file::File;
 use super::{Surface, refuse};
 use crate::error::{Error, Io, Result};
 use crate::format::certificate;
+use rex_protocol::Failure;
 use rex_protocol::failure::FailureKind;
+use rex_protocol::fs::Read;
+use rex_protocol::text::CHUNK;
 use rhai::{Array, Dynamic, EvalAltResult, Position};
 use std::time::SystemTime;
 
@@ -25,16 +28,25 @@ fn verify(server: &File, root: &File, intermediates: &[File]) -> Result<()> {
 }
 
 fn content(file: &File) -> Result<Vec<u8>> {
-    Ok(file.try_content().map_err(|failure| {
-        let told = refuse::general(&failure, file.path());
-        match failure.kind {
-            FailureKind::Denied(_) | FailureKind::Limit(_) => told,
-            _ => {
-                let text = format!("Certificate parse error: Failed to read certificate file: {}", told.message());
-                Error::because(&failure, Io::Other, text)
-            }
+    let mut content = Vec::new();
+    loop {
+        let request = Read { file: file.handle(), offset: content.len() as u64, length: CHUNK as u32 };
+        let piece = file.channel().call(&request).map_err(|failure| unreadable(&failure, file))?;
+        if piece.is_empty() {
+            return Ok(content);
         }
-    })?)
+        content.extend_from_slice(&piece);
+    }
+}
+
+/// What is told of a file that cannot be read. That it may not be is told as ever.
+fn unreadable(failure: &Failure, file: &File) -> Error {
+    let told = refuse::general(failure, file.path());
+    if matches!(failure.kind, FailureKind::Denied(_) | FailureKind::Limit(_)) {
+        return told;
+    }
+    let text = format!("Certificate parse error: Failed to read certificate file: {}", told.message());
+    Error::because(failure, Io::Other, text)
 }
 
 fn files(array: Array) -> Result<Vec<File>> {

@@ -1,7 +1,7 @@
 //! `elf_info`: what a program or a core dump tells.
 
-use super::content::Content;
 use super::file::File;
+use super::reader::Source;
 use super::{Surface, item};
 use crate::error::{Error, Io, Result};
 use crate::format::elf::{self, ElfInfo};
@@ -27,7 +27,7 @@ pub fn register(surface: &mut Surface) {
 }
 
 fn elf_info(file: &File) -> Result<ElfInfo> {
-    let content = Content::of(file);
+    let content = Source::of(file);
     let read = elf::read(content.reader());
     // What could not be read looks like a damaged file.
     match content.refusal() {

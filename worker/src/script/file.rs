@@ -187,6 +187,11 @@ impl File {
         }
     }
 
+    /// Its handle.
+    pub(super) fn handle(&self) -> rex_protocol::Handle<handle::File> {
+        self.0.held.handle()
+    }
+
     /// Its path as policy judged it.
     pub(super) fn path(&self) -> &AbsPath {
         &self.0.path
@@ -216,8 +221,7 @@ impl File {
         Ok(counts.finish())
     }
 
-    /// As [`Self::content`], with the session's own answer.
-    pub(super) fn try_content(&self) -> std::result::Result<Vec<u8>, Failure> {
+    fn try_content(&self) -> std::result::Result<Vec<u8>, Failure> {
         let mut content = Vec::new();
         self.try_pieces(0, |chunk| {
             if content.is_empty() {
@@ -306,7 +310,7 @@ impl File {
         refuse::general(failure, &self.0.path)
     }
 
-    fn channel(&self) -> &Rc<Channel> {
+    pub(super) fn channel(&self) -> &Rc<Channel> {
         self.0.held.channel()
     }
 }

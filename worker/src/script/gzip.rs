@@ -1,8 +1,8 @@
 //! Compressed files: making them, and reading and searching what they hold.
 
-use super::content::Content;
 use super::file::{File, Match, ReadLinesOptions, line};
 use super::options::{self, Options};
+use super::reader::Source;
 use super::{Surface, item, number};
 use crate::error::{Error, Io, Result, errno_text};
 use crate::format::gzip;
@@ -99,7 +99,7 @@ pub fn register(surface: &mut Surface) {
 
 // Nothing is written before all is compressed: a source that cannot be read to its end leaves the destination as it was.
 fn compress(file: &File, destination: &File, level: u32) -> Result<()> {
-    let content = Content::of(file);
+    let content = Source::of(file);
     let packed = gzip::pack(content.reader(), level).map_err(|error| content.error(&error))?;
     destination.write_bytes(&packed, Placement::InPlace).map(|_| ())
 }
@@ -107,7 +107,7 @@ fn compress(file: &File, destination: &File, level: u32) -> Result<()> {
 fn read_lines(file: &File, options: &ReadLinesOptions) -> Result<Array> {
     let none = || Error::new(Io::ValidationError, "Validation error: Must specify count or start option");
     let mut selector = Selector::new(options.selection().ok_or_else(none)?);
-    let content = Content::of(file);
+    let content = Source::of(file);
     let mut unpacked = gzip::unpack(content.reader());
     loop {
         let piece = unpacked.fill_buf().map_err(|error| content.error(&error))?;
@@ -154,7 +154,7 @@ fn search(file: &File, expression: &str, options: &SearchGzipOptions) -> Result<
 
 /// Calls `each` with the number and text of every line that is wanted, until it says to stop. One line is held at a time.
 fn each_match(file: &File, wanted: &Wanted, mut each: impl FnMut(i64, &str) -> bool) -> Result<()> {
-    let content = Content::of(file);
+    let content = Source::of(file);
     let mut unpacked = gzip::unpack(content.reader());
     let mut line = Vec::new();
     for number in 1.. {
@@ -172,7 +172,7 @@ fn each_match(file: &File, wanted: &Wanted, mut each: impl FnMut(i64, &str) -> b
 }
 
 fn info(file: &File) -> Result<GzipInfo> {
-    let content = Content::of(file);
+    let content = Source::of(file);
     let compressed = content.length()?;
     let too_short = || Error::new(Io::IoError, errno_text(libc::EINVAL));
     let trailer = compressed.checked_sub(gzip::TRAILER as u64).ok_or_else(too_short)?;
@@ -181,7 +181,7 @@ fn info(file: &File) -> Result<GzipInfo> {
 }
 
 /// The bytes from `trailer` on, of what must begin as gzip does.
-fn last_bytes(content: &Content<'_>, trailer: u64) -> io::Result<[u8; gzip::TRAILER]> {
+fn last_bytes(content: &Source<'_>, trailer: u64) -> io::Result<[u8; gzip::TRAILER]> {
     let mut reader = content.reader();
     gzip::confirm(&mut reader)?;
     reader.seek(SeekFrom::Start(trailer))?;

@@ -7,7 +7,6 @@ pub mod archive;
 pub mod basics;
 pub mod certificate;
 pub mod command;
-pub mod content;
 pub mod date;
 pub mod dir;
 pub mod elf;
@@ -20,6 +19,7 @@ pub mod kinds;
 pub mod log;
 pub mod metadata;
 pub mod options;
+pub mod reader;
 pub mod refuse;
 pub mod report;
 

@@ -8,12 +8,12 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// An open file's content. It remembers why it could not be read, which `io::Error` has no place for.
 #[derive(Debug)]
-pub(super) struct Content<'f> {
+pub(super) struct Source<'f> {
     file: &'f File,
     refusal: RefCell<Option<Box<EvalAltResult>>>,
 }
 
-impl<'f> Content<'f> {
+impl<'f> Source<'f> {
     /// The content of `file`. Asks `read` on it, piece by piece.
     pub(super) fn of(file: &'f File) -> Self {
         Self { file, refusal: RefCell::default() }
@@ -21,7 +21,7 @@ impl<'f> Content<'f> {
 
     /// Reads it from its start on. No more than a piece is held at a time.
     pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { content: self, piece: Vec::new(), start: 0, at: 0 }
+        Reader { source: self, piece: Vec::new(), start: 0, at: 0 }
     }
 
     /// How long it is, in bytes, found by a few reads: `stat` is not asked.
@@ -60,10 +60,10 @@ impl<'f> Content<'f> {
     }
 }
 
-/// Reads a [`Content`].
+/// Reads a [`Source`].
 #[derive(Debug)]
 pub(super) struct Reader<'c> {
-    content: &'c Content<'c>,
+    source: &'c Source<'c>,
     piece: Vec<u8>,
     /// Where the piece begins in the content.
     start: u64,
@@ -85,12 +85,12 @@ impl BufRead for Reader<'_> {
             self.piece.clear();
             self.start = self.at;
             let piece = &mut self.piece;
-            let read = self.content.file.pieces(self.at, |bytes| {
+            let read = self.source.file.pieces(self.at, |bytes| {
                 piece.extend_from_slice(bytes);
                 false
             });
             if let Err(refusal) = read {
-                self.content.refusal.replace(Some(refusal));
+                self.source.refusal.replace(Some(refusal));
                 return Err(io::Error::other("the session does not read it"));
             }
         }
@@ -115,10 +115,10 @@ impl Seek for Reader<'_> {
         let place = match to {
             SeekFrom::Start(at) => Some(at),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(by) => match self.content.length() {
+            SeekFrom::End(by) => match self.source.length() {
                 Ok(length) => length.checked_add_signed(by),
                 Err(refusal) => {
-                    self.content.refusal.replace(Some(refusal));
+                    self.source.refusal.replace(Some(refusal));
                     return Err(io::Error::other("the session does not read it"));
                 }
             },
