@@ -3,17 +3,21 @@
 //! Each domain registers its functions on a [`Surface`]. A function that needs the system asks the
 //! session; all else is computed here.
 
+pub mod archive;
 pub mod attributes;
 pub mod basics;
+pub mod certificate;
 pub mod command;
 pub mod content;
 pub mod core_dump;
 pub mod date;
 pub mod dir;
+pub mod elf;
 pub mod entry;
 pub mod execute;
 pub mod file;
 mod find;
+pub mod gzip;
 pub mod import;
 pub mod json;
 pub mod kinds;
@@ -23,6 +27,7 @@ pub mod metadata;
 pub mod moving;
 pub mod options;
 mod recursive;
+pub mod reader;
 pub mod refuse;
 pub mod report;
 mod seen;
@@ -140,6 +145,10 @@ pub fn register(surface: &mut Surface) {
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
+    gzip::register(surface);
+    archive::register(surface);
+    certificate::register(surface);
+    elf::register(surface);
     dir::register(surface);
     link::register(surface);
     attributes::register(surface);

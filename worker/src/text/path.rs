@@ -75,13 +75,17 @@ pub fn listed(dir: &AbsPath, name: &Name) -> Result<AbsPath, Error> {
     Ok(path)
 }
 
+/// Whether a path or name has characters that scripts cannot name anything by.
+pub fn has_odd_characters(path: &str) -> bool {
+    path.contains(|c: char| c < ' ' || matches!(c, '<' | '>' | '"' | '|' | '?' | '*'))
+}
+
 fn directory(path: &str) -> &str {
     Path::new(path).parent().and_then(Path::to_str).unwrap_or_default()
 }
 
 fn characters(path: &str) -> Result<(), Error> {
-    let bad = |c: char| c < ' ' || matches!(c, '<' | '>' | '"' | '|' | '?' | '*');
-    if path.contains(bad) { Err(invalid_characters(path)) } else { Ok(()) }
+    if has_odd_characters(path) { Err(invalid_characters(path)) } else { Ok(()) }
 }
 
 fn invalid_characters(path: &str) -> Error {
