@@ -40,6 +40,7 @@ const NEED_NOTHING: &[&str] = &[
     "commands::seq_counts_down",
     "core::path_commands_resolve_first",
     "files::dir_config_needs_path",
+    "files::find_bad_options",
     "files::open_dir_forbidden_characters",
     "files::read_lines_bad_options",
     "files::read_page_bad_options",
