@@ -40,6 +40,7 @@ const NEED_NOTHING: &[&str] = &[
     "commands::seq_counts_down",
     "core::path_commands_resolve_first",
     "files::dir_config_needs_path",
+    "files::find_bad_options",
     "files::open_dir_forbidden_characters",
     "files::read_lines_bad_options",
     "files::read_page_bad_options",
@@ -49,6 +50,7 @@ const NEED_NOTHING: &[&str] = &[
 const LEAVE_OUT: &[&str] = &[
     "commands::du_entries",
     "commands::du_max_depth",
+    "files::disk_usage_largest_and_kinds",
     "files::disk_usage_of_a_tree",
     "files::extract_archive_long_names",
     "files::extract_archive_owners",

@@ -56,7 +56,7 @@ fn change_all(
             Step::Skipped(path, failure) => (path, failure),
             Step::Entry(found) => match change_one(&found, links, &apply) {
                 Ok(()) => continue,
-                Err(failure) => (found.path().unwrap_or_else(|_| found.parent.path().clone()), unless_limit(failure)?),
+                Err(failure) => (found.place(), unless_limit(failure)?),
             },
         };
         left_out.note(channel, &path, &failure);

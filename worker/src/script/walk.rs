@@ -64,9 +64,14 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Its path.
+    /// Its path, if its name can be used.
     pub(super) fn path(&self) -> Answer<AbsPath> {
         usable(&self.parent, &self.entry.name)
+    }
+
+    /// Its path for people, whether or not its name can be used.
+    pub(super) fn place(&self) -> AbsPath {
+        place(&self.parent, &self.entry.name)
     }
 }
 
@@ -267,13 +272,18 @@ fn stats(dir: &Directory, entries: Vec<(Name, EntryKind)>) -> VecDeque<Answer<Me
 }
 
 fn open(parent: &Directory, name: &Name, follow: bool) -> Result<Directory, (AbsPath, Failure)> {
-    let path = usable(parent, name).map_err(|failure| (parent.path().clone(), failure))?;
+    let path = usable(parent, name).map_err(|failure| (place(parent, name), failure))?;
     parent.try_subdir(name, follow).map_err(|failure| (path, failure))
 }
 
 /// The path of an entry, if its name is one that scripts can use.
 fn usable(dir: &Directory, name: &Name) -> Answer<AbsPath> {
     path::listed(dir.path(), name).map_err(|error| Failure::new(FailureKind::InvalidPath, error.message()))
+}
+
+/// Where an entry is; of one whose path is too long, the directory that holds it.
+fn place(dir: &Directory, name: &Name) -> AbsPath {
+    dir.path().join(name).unwrap_or_else(|_| dir.path().clone())
 }
 
 /// A limit of the run is no reason to leave something out: the walk would go on to the wrong result.

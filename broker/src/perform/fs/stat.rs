@@ -102,6 +102,9 @@ impl Perform for StatEntries {
         let (mut results, mut size, mut names) = (Vec::new(), 0, Names::default());
         for (name, kind, path) in &entries {
             let result = stat_entry(&dir, name, *kind, path, state, &mut names);
+            if let Err(failure) = &result {
+                state.note(failure);
+            }
             size += weight(&result);
             results.push(result);
             if size > REPLY || state.is_out_of_time() {
