@@ -6,6 +6,7 @@ use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, 
 use rex_protocol::handle::{self, Dir, File, Link, Listing, Program};
 use rex_protocol::limits::LimitName;
 use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -14,7 +15,7 @@ enum Object {
     Dir(Rc<OpenDirectory>),
     File(Rc<OpenRegularFile>),
     Link(Rc<OpenLinkItself>),
-    Listing(Pages),
+    Listing(Rc<RefCell<Pages>>),
     Draft(Rc<Draft>),
     Program(Rc<Running>),
 }
@@ -58,7 +59,7 @@ impl Handles {
     }
 
     /// Keeps a listing under way.
-    pub(crate) fn add_listing(&mut self, pages: Pages) -> Result<Handle<Listing>, Failure> {
+    pub(crate) fn add_listing(&mut self, pages: Rc<RefCell<Pages>>) -> Result<Handle<Listing>, Failure> {
         self.add(Object::Listing(pages)).map(Handle::from_id)
     }
 
@@ -102,10 +103,10 @@ impl Handles {
         }
     }
 
-    /// Takes a listing out, to go on with it.
-    pub(crate) fn take_listing(&mut self, handle: Handle<Listing>) -> Result<Pages, Stop> {
-        match self.objects.remove(&handle.id()) {
-            Some(Object::Listing(pages)) => Ok(pages),
+    /// The listing under way behind a handle.
+    pub(crate) fn listing(&self, handle: Handle<Listing>) -> Result<Rc<RefCell<Pages>>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Listing(pages)) => Ok(Rc::clone(pages)),
             _ => Err(unknown("listing")),
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod basics;
 pub mod command;
+mod content;
 pub mod date;
 pub mod dir;
 pub mod entry;

@@ -3,3 +3,4 @@
 pub mod lines;
 pub mod path;
 pub mod pattern;
+pub mod search;

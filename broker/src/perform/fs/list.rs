@@ -22,7 +22,7 @@ pub(crate) struct Pages {
 
 pub(crate) struct ListTarget {
     dir: Rc<OpenDirectory>,
-    pages: Option<Pages>,
+    under_way: Option<(Handle<Listing>, Rc<RefCell<Pages>>)>,
 }
 
 impl Perform for ListDir {
@@ -30,11 +30,12 @@ impl Perform for ListDir {
 
     fn target(self, state: &mut State) -> Result<ListTarget, Stop> {
         let dir = state.handles.dir(self.dir)?;
-        let pages = self.listing.map(|listing| state.handles.take_listing(listing)).transpose()?;
-        if pages.as_ref().is_some_and(|pages| !Rc::ptr_eq(&pages.dir, &dir)) {
+        let Some(listing) = self.listing else { return Ok(ListTarget { dir, under_way: None }) };
+        let pages = state.handles.listing(listing)?;
+        if !Rc::ptr_eq(&pages.borrow().dir, &dir) {
             return Err(rex_protocol::Violation::new("went on with the listing of another directory").into());
         }
-        Ok(ListTarget { dir, pages })
+        Ok(ListTarget { dir, under_way: Some((listing, pages)) })
     }
 
     fn demands(target: &ListTarget) -> Demands {
@@ -42,18 +43,22 @@ impl Perform for ListDir {
     }
 
     fn perform(target: Granted<ListTarget>, state: &mut State) -> Result<Entries, Stop> {
-        let ListTarget { dir, pages } = target.into_inner();
-        let mut pages = match pages {
-            Some(pages) => pages,
+        let ListTarget { dir, under_way } = target.into_inner();
+        let fault = |errno| refused(errno, "list", &dir.path);
+        let (listing, pages) = match under_way {
+            Some((listing, pages)) => (Some(listing), pages),
             None => {
-                let entries = open_listing(&dir).map_err(|errno| refused(errno, "list", &dir.path))?;
-                Pages { dir: Rc::clone(&dir), entries }
+                let entries = open_listing(&dir).map_err(fault)?;
+                (None, Rc::new(RefCell::new(Pages { dir: Rc::clone(&dir), entries })))
             }
         };
-        let entries = page(&mut pages).map_err(|errno| refused(errno, "list", &dir.path))?;
-        let more = match pages.entries.peek() {
-            Some(_) => Some(state.handles.add_listing(pages)?),
-            None => None::<Handle<Listing>>,
+        let entries = page(&mut pages.borrow_mut()).map_err(fault)?;
+        let ended = pages.borrow_mut().entries.peek().is_none();
+        let more = match listing {
+            _ if ended => None,
+            None => Some(state.handles.add_listing(pages)?),
+            // It stays open under the same handle until the worker lets go of it.
+            listing => listing,
         };
         Ok(Entries { entries, more })
     }
