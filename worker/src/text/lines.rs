@@ -304,4 +304,42 @@ mod tests {
         assert_eq!(numbered(&["x", "", "y"]), "     1\tx\n     2\t\n     3\ty");
         assert_eq!(numbered(&[]), "");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn counts_and_selects_as_if_all_came_at_once(
+            content in proptest::collection::vec(proptest::sample::select(b"ab \t\r\n\n\x0b\xff".to_vec()), 0..600),
+            size in 1..300_usize,
+            count in 0..12_u64,
+            start in 1..20_u64,
+        ) {
+            let mut counts = Counts::default();
+            content.chunks(size).for_each(|piece| counts.add(piece));
+            let counts = counts.finish();
+            let space = |byte: &u8| b" \t\n\x0b\x0c\r".contains(byte);
+            assert_eq!(counts.bytes, content.len() as u64);
+            assert_eq!(counts.lines, content.iter().filter(|byte| **byte == b'\n').count() as u64);
+            assert_eq!(counts.words, content.split(space).filter(|word| !word.is_empty()).count() as u64);
+
+            let all: Vec<_> = split(&content).collect();
+            let (number, first) = (count as usize, start as usize - 1);
+            for (selection, expected) in [
+                (Selection::Last(count), &all[all.len().saturating_sub(number)..]),
+                (Selection::First(count), &all[..number.min(all.len())]),
+                (Selection::From(count, start), {
+                    let rest = &all[first.min(all.len())..];
+                    &rest[..number.min(rest.len())]
+                }),
+                (Selection::UpTo(count, start), {
+                    let end = all.len().min(first + 1);
+                    &all[end.saturating_sub(number)..end]
+                }),
+            ] {
+                let mut selector = Selector::new(selection);
+                let mut pieces = content.chunks(size);
+                while pieces.next().is_some_and(|piece| selector.add(piece)) {}
+                assert_eq!(selector.finish(), expected, "{selection:?}");
+            }
+        }
+    }
 }

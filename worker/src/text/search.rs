@@ -9,7 +9,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 /// Blocks of this many bytes are searched as a whole; for smaller ones that does not pay.
-const LARGE: usize = 32 * 1024;
+const LARGE: usize = if cfg!(test) { 8 } else { 32 * 1024 };
 
 /// Finds lines. A line matches if the expression matches anywhere in it, with its end taken off.
 pub struct Search {
@@ -131,4 +131,114 @@ fn without_newline(class: &Class) -> Class {
         Class::Bytes(class) => class.difference(&hir::ClassBytes::new([hir::ClassBytesRange::new(b'\n', b'\n')])),
     }
     class
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn found(expression: &str, blocks: &[&str], invert: bool, most: usize) -> Vec<(u64, String)> {
+        let (mut lines, mut search) = (Vec::new(), Search::new(expression, expression).unwrap());
+        search = search.inverted(invert).at_most(most);
+        blocks.iter().for_each(|block| search.add(block, |number, line| lines.push((number, line.to_owned()))));
+        lines
+    }
+
+    fn line_by_line(expression: &str, text: &str, invert: bool, most: usize) -> Vec<(u64, String)> {
+        let regex = Regex::new(expression).unwrap();
+        let lines = text.lines().zip(1..).filter(|(line, _)| regex.is_match(line) != invert).take(most);
+        lines.map(|(line, number)| (number, line.to_owned())).collect()
+    }
+
+    /// Whole lines, in blocks of at least `size` bytes.
+    fn blocks(text: &str, size: usize) -> Vec<&str> {
+        let (mut blocks, mut rest) = (Vec::new(), text);
+        while !rest.is_empty() {
+            let end = rest.as_bytes().iter().skip(size).position(|byte| *byte == b'\n');
+            let (block, after) = rest.split_at(end.map_or(rest.len(), |end| size + end + 1));
+            blocks.push(block);
+            rest = after;
+        }
+        blocks
+    }
+
+    #[test]
+    fn an_expression_is_held_to_the_lines() {
+        let text = "one\r\ntwo\n\n\r\nthree four\na\rb\nlast\r";
+        for expression in [
+            "",
+            "^",
+            "$",
+            "^$",
+            r"\A\z",
+            "e$",
+            "^t",
+            r"\s",
+            r"o\s",
+            r"\r",
+            r"\n",
+            r"e\nf|two",
+            r"[^x]",
+            r"[^x]+$",
+            "(?s).+",
+            "(?s)e.t",
+            r"\bfour\b",
+            r"\B",
+            r"\B$",
+            r"^\B",
+            r"\b{end}$",
+            r"(?m)^a$",
+            "(?Rm)^b",
+            "(?Rm)a$",
+            "(?R)a$",
+            r"\W$",
+            r"(?-u:\W)",
+            r"\D{3}",
+            "(?i)TWO|LAST",
+            "(e|o)$",
+            r"a\r",
+            r"t\r?$",
+            "x*",
+            r"\P{L}",
+            r"(?x) t w o # two",
+            r"[\n]",
+            r"two[\n\r]*three",
+            "(?U)o.*$",
+        ] {
+            for (invert, most) in [(false, usize::MAX), (true, usize::MAX), (false, 2), (true, 1)] {
+                assert_eq!(
+                    found(expression, &[text], invert, most),
+                    line_by_line(expression, text, invert, most),
+                    "{expression} {invert} {most}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_made_for_blocks_never_crosses_a_line() {
+        for expression in [r"a\s+b", "(?s)a.*b", r"a[^c]*b", r"a\Wb", "a\nb", r"(?-u:a[^c]b)"] {
+            let search = Search::new(expression, expression).unwrap();
+            let scan = search.for_blocks().unwrap();
+            assert!(!scan.is_match("a\nb and more"), "{expression}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_a_search_of_each_line_finds(
+            expression in r"(\^|\$|\\b|\\B|a|b|é|\.|\\s|\\S|\\w|\\W|\[\^a\]|\\n|\\r|\(a\|\$\)|\(\^\|b\)|\(\?s:\.\)|\(\?m:\$\)|b\*|\\s\+|\(\?R:\.\)){0,5}",
+            text in "([aébc _]|\r|\n|\n|\r\n){0,80}",
+            size in 0..90_usize,
+            invert: bool,
+            most in prop_oneof![Just(usize::MAX), 1..4_usize],
+        ) {
+            prop_assume!(Regex::new(&expression).is_ok());
+            prop_assert_eq!(
+                found(&expression, &blocks(&text, size), invert, most),
+                line_by_line(&expression, &text, invert, most)
+            );
+        }
+    }
 }
