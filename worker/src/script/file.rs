@@ -1,8 +1,8 @@
 //! Open files.
 
-use super::content::{Blocks, Content};
 use super::metadata::{Metadata, Ownership};
 use super::options::{self, Options};
+use super::reading::{Blocks, Content};
 use super::{Surface, item, number, refuse};
 use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result};

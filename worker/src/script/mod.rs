@@ -5,7 +5,6 @@
 
 pub mod basics;
 pub mod command;
-mod content;
 pub mod date;
 pub mod dir;
 pub mod entry;
@@ -16,6 +15,7 @@ pub mod kinds;
 pub mod log;
 pub mod metadata;
 pub mod options;
+mod reading;
 pub mod refuse;
 pub mod report;
 
