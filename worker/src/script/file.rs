@@ -9,7 +9,7 @@ use crate::error::{Error, Io, Result};
 use crate::text::lines::{Counts, Selection, Selector, Strings, split};
 use crate::text::search::Search;
 use rex_protocol::Failure;
-use rex_protocol::fs::{DeleteFile, Donate, Object, OpenedFile, Placement, Stat, Write};
+use rex_protocol::fs::{DeleteFile, Donate, Object, OpenedFile, Placement, Read, Stat, Write};
 use rex_protocol::handle;
 use rex_protocol::path::AbsPath;
 use rex_protocol::text::{CHUNK, Chunk};
@@ -28,6 +28,8 @@ pub struct File(Rc<Open>);
 struct Open {
     held: Held<handle::File>,
     path: AbsPath,
+    /// The path it was asked for by: with a followed link the link's.
+    asked: AbsPath,
     /// Where `read_page` goes on.
     page: Cell<u64>,
     /// Its length when it was donated, and the descriptor; nothing where it was not.
@@ -123,15 +125,15 @@ struct Match {
 struct WordCount(Counts);
 
 impl File {
-    /// Takes over a file that the session just opened.
-    pub(super) fn new(channel: &Rc<Channel>, opened: OpenedFile) -> Self {
+    /// Takes over a file that the session just opened, asked for by the path `asked`.
+    pub(super) fn new(channel: &Rc<Channel>, opened: OpenedFile, asked: AbsPath) -> Self {
         let held = Held::new(channel, opened.file);
-        Self(Rc::new(Open { held, path: opened.path, page: Cell::new(0), donation: OnceCell::new() }))
+        Self(Rc::new(Open { held, path: opened.path, asked, page: Cell::new(0), donation: OnceCell::new() }))
     }
 
     /// Its whole text; where only `redacted_read` is allowed, with what the dictionary hides hidden.
     pub(super) fn text(&self) -> Result<String> {
-        owned_utf8(Content::open_text(self)?.all()?)
+        utf8(Content::open_text(self)?.all()?)
     }
 
     /// The lines of its text, many at a time. That it may be read is decided here.
@@ -199,7 +201,7 @@ impl File {
             let request = Write { file: self.handle(), placement, content, more };
             let written = self.channel().call(&request).map_err(|failure| self.refused(&failure))?;
             if !more {
-                return Ok(written.file.map(|opened| File::new(self.channel(), opened)));
+                return Ok(written.file.map(|opened| File::new(self.channel(), opened, self.0.asked.clone())));
             }
             rest = after;
         }
@@ -217,6 +219,31 @@ impl File {
     /// What it is like.
     pub(super) fn metadata(&self) -> Result<Metadata> {
         Metadata::new(self.stat()?)
+    }
+
+    /// Fails where it may not be read: asks, and reads nothing.
+    pub(super) fn may_read(&self) -> Result<()> {
+        let request = Read { file: self.handle(), offset: 0, length: 0 };
+        Ok(self.channel().call(&request).map(drop).map_err(|failure| self.refused(&failure))?)
+    }
+
+    /// Its handle.
+    pub(super) fn handle(&self) -> rex_protocol::Handle<handle::File> {
+        self.0.held.handle()
+    }
+
+    /// Its path as policy judged it.
+    pub(super) fn path(&self) -> &AbsPath {
+        &self.0.path
+    }
+
+    /// The path it was asked for by: with a followed link the link's.
+    pub(super) fn asked(&self) -> &AbsPath {
+        &self.0.asked
+    }
+
+    pub(super) fn channel(&self) -> &Rc<Channel> {
+        self.0.held.channel()
     }
 
     /// How many lines, words and bytes it has.
@@ -294,24 +321,15 @@ impl File {
     pub(super) fn refused(&self, failure: &Failure) -> Error {
         refuse::general(failure, &self.0.path)
     }
-
-    /// Its handle.
-    pub(super) fn handle(&self) -> rex_protocol::Handle<handle::File> {
-        self.0.held.handle()
-    }
-
-    pub(super) fn channel(&self) -> &Rc<Channel> {
-        self.0.held.channel()
-    }
 }
 
 /// Bytes as text.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str> {
+pub(super) fn text_of(bytes: &[u8]) -> Result<&str> {
     Ok(std::str::from_utf8(bytes).map_err(|_| not_utf8())?)
 }
 
-/// As [`utf8`], without a copy.
-pub(super) fn owned_utf8(bytes: Vec<u8>) -> Result<String> {
+/// As [`text_of`], without a copy.
+pub(super) fn utf8(bytes: Vec<u8>) -> Result<String> {
     Ok(String::from_utf8(bytes).map_err(|_| not_utf8())?)
 }
 
@@ -321,7 +339,7 @@ fn not_utf8() -> Error {
 
 /// A line as a value.
 fn line(bytes: Vec<u8>) -> Result<Dynamic> {
-    Ok(owned_utf8(bytes)?.into())
+    Ok(utf8(bytes)?.into())
 }
 
 macro_rules! display {

@@ -1,7 +1,7 @@
 //! `import`: a module is a file like any other, opened and read through the session.
 
 use super::dir::{Directory, How};
-use super::file::owned_utf8;
+use super::file::utf8;
 use super::{Surface, refuse};
 use crate::channel::Channel;
 use crate::text::path;
@@ -100,6 +100,6 @@ impl Resolver {
         let request = OpenDir { path: place.dir, follow: true, create: None };
         let dir = Directory::try_open(&self.channel, &request).map_err(told)?;
         let file = dir.try_file(&place.name, How { follow: true, ..How::READ }).map_err(told)?;
-        owned_utf8(file.content()?)
+        utf8(file.content()?)
     }
 }

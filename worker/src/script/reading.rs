@@ -1,7 +1,7 @@
 //! What an open file holds, as it is read: the first piece comes from the session, which decides; the rest of a large
 //! regular file from a descriptor that the session donates. A file that changes meanwhile ends where it ends then.
 
-use super::file::{File, utf8};
+use super::file::{File, text_of};
 use super::refuse;
 use crate::error::Result;
 use crate::sys;
@@ -212,7 +212,7 @@ impl<'f> Blocks<'f> {
             self.given = self.buffer.len();
         }
         let lines = self.buffer.get(..self.given).filter(|lines| !lines.is_empty());
-        lines.map(utf8).transpose()
+        lines.map(text_of).transpose()
     }
 
     /// Reads on to the end, for the errors that may come.
