@@ -193,7 +193,7 @@ mod tests {
             "(?Rm)a$",
             "(?R)a$",
             r"\W$",
-            r"(?-u:\W)",
+            r"(?-u:\s)",
             r"\D{3}",
             "(?i)TWO|LAST",
             "(e|o)$",
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_is_made_for_blocks_never_crosses_a_line() {
-        for expression in [r"a\s+b", "(?s)a.*b", r"a[^c]*b", r"a\Wb", "a\nb", r"(?-u:a[^c]b)"] {
+        for expression in [r"a\s+b", "(?s)a.*b", r"a[^c]*b", r"a\Wb", "a\nb", r"(?-u:a\sb)"] {
             let search = Search::new(expression, expression).unwrap();
             let scan = search.for_blocks().unwrap();
             assert!(!scan.is_match("a\nb and more"), "{expression}");
