@@ -50,7 +50,7 @@ impl Channel {
     }
 
     /// Asks for a descriptor of a file. None where it could not be taken: so many are held already.
-    pub(crate) fn call_for_descriptor(&self, donate: &Donate) -> Result<(Donated, Option<OwnedFd>), Failure> {
+    pub(crate) fn call_for_descriptor(&self, donate: &Donate) -> Result<(Donated, Option<sys::Descriptor>), Failure> {
         self.ask(donate);
         let (reply, descriptor) = self.receive(true);
         self.answer::<Donate>(reply).map(|donated| (donated, descriptor))
@@ -116,7 +116,7 @@ impl Channel {
     }
 
     /// The next message of the session; a descriptor comes only with one for which it was asked.
-    fn receive(&self, donation: bool) -> (ToWorker, Option<OwnedFd>) {
+    fn receive(&self, donation: bool) -> (ToWorker, Option<sys::Descriptor>) {
         let mut buffer = self.received.borrow_mut();
         loop {
             match sys::receive(&self.socket, &mut buffer, donation) {

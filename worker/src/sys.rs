@@ -109,13 +109,25 @@ pub fn session_socket() -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(SOCKET) }
 }
 
+/// A descriptor that the session donated. An `OwnedFd` will not do: where it is checked, in debug builds, its end asks the
+/// kernel whether it is open, by a call that a sealed process does not have.
+#[derive(Debug)]
+pub(crate) struct Descriptor(RawFd);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: nothing else owns it.
+        unsafe { libc::close(self.0) };
+    }
+}
+
 /// What came in one packet.
 #[derive(Debug)]
 pub(crate) struct Received {
     /// How much of the buffer it fills.
     pub(crate) length: usize,
     /// The descriptor that came with it, where one was to be taken.
-    pub(crate) descriptor: Option<OwnedFd>,
+    pub(crate) descriptor: Option<Descriptor>,
     /// Whether more was sent than was taken: bytes or descriptors.
     pub(crate) cut: bool,
 }
@@ -132,8 +144,8 @@ pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::R
         for item in message.cmsgs()? {
             let ControlMessageOwned::ScmRights(numbers) = item else { continue };
             for number in numbers {
-                // SAFETY: the kernel has just made this descriptor for us.
-                let more = descriptor.replace(unsafe { OwnedFd::from_raw_fd(number) });
+                // The kernel has just made this descriptor for us.
+                let more = descriptor.replace(Descriptor(number));
                 cut |= more.is_some();
             }
         }
@@ -143,11 +155,11 @@ pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::R
 
 /// Reads from `offset` on into the memory that `buffer` has reserved and does not use yet; it grows by what was read. 0 at the
 /// end of the file, and where nothing is reserved.
-pub(crate) fn append_from(file: &OwnedFd, offset: u64, buffer: &mut Vec<u8>) -> nix::Result<usize> {
+pub(crate) fn append_from(file: &Descriptor, offset: u64, buffer: &mut Vec<u8>) -> nix::Result<usize> {
     let Ok(offset) = libc::off_t::try_from(offset) else { return Ok(0) };
     let room = buffer.spare_capacity_mut();
     // SAFETY: the kernel writes at most as many bytes as the room has.
-    let read = unsafe { libc::pread(file.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), offset) };
+    let read = unsafe { libc::pread(file.0, room.as_mut_ptr().cast(), room.len(), offset) };
     let read = usize::try_from(Errno::result(read)?).unwrap_or(0);
     // SAFETY: so many more bytes of the buffer were written by the kernel just now.
     unsafe { buffer.set_len(buffer.len() + read) };

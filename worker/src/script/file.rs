@@ -6,6 +6,7 @@ use super::reading::{Blocks, Content};
 use super::{Surface, item, number, refuse};
 use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result};
+use crate::sys::Descriptor;
 use crate::text::lines::{Counts, Selection, Selector, Strings, split};
 use crate::text::search::Search;
 use rex_protocol::Failure;
@@ -17,7 +18,6 @@ use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
 use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 /// An open file.
@@ -33,7 +33,7 @@ struct Open {
     /// Where `read_page` goes on.
     page: Cell<u64>,
     /// Its length when it was donated, and the descriptor; nothing where it was not.
-    donation: OnceCell<Option<(u64, OwnedFd)>>,
+    donation: OnceCell<Option<(u64, Descriptor)>>,
 }
 
 /// How to open a file.
@@ -183,7 +183,7 @@ impl File {
     }
 
     /// A descriptor to read it with, and its length then; asked for once. Nothing where none came.
-    pub(super) fn donation(&self) -> Option<&(u64, OwnedFd)> {
+    pub(super) fn donation(&self) -> Option<&(u64, Descriptor)> {
         let ask = || {
             let (donated, descriptor) = self.channel().call_for_descriptor(&Donate { file: self.handle() }).ok()?;
             Some((donated.size, descriptor?))
