@@ -2,7 +2,8 @@
 
 use crate::sys;
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv, send};
+use nix::sys::socket::{MsgFlags, send};
+use rex_protocol::fs::{Donate, Donated};
 use rex_protocol::text::CHUNK;
 use rex_protocol::worker::{Alarm, Finished, FromWorker, Level, Log, Metric, ToWorker};
 use rex_protocol::{Failure, Handle, Listed, VERSION, wire};
@@ -44,17 +45,15 @@ impl Channel {
 
     /// Asks for an operation and waits for its end.
     pub fn call<O: Listed>(&self, operation: &O) -> Result<O::Reply, Failure> {
-        let body = or_end(wire::encode(operation));
-        let closed = self.closed.take();
-        self.tell(&FromWorker::Request { closed, name: O::NAME, body: &body });
-        match self.hear() {
-            ToWorker::Reply(Ok(reply)) => Ok(or_end(wire::decode(&reply))),
-            ToWorker::Reply(Err(failure)) => {
-                self.remember(&failure);
-                Err(failure)
-            }
-            ToWorker::Run(_) | ToWorker::Part(_) => lost(),
-        }
+        self.ask(operation);
+        self.answer::<O>(self.hear())
+    }
+
+    /// Asks for a descriptor of a file. None where it could not be taken: so many are held already.
+    pub(crate) fn call_for_descriptor(&self, donate: &Donate) -> Result<(Donated, Option<sys::Descriptor>), Failure> {
+        self.ask(donate);
+        let (reply, descriptor) = self.receive(true);
+        self.answer::<Donate>(reply).map(|donated| (donated, descriptor))
     }
 
     /// Says that the worker is sealed and ready.
@@ -113,18 +112,41 @@ impl Channel {
 
     /// The next message of the session.
     pub(crate) fn hear(&self) -> ToWorker {
+        self.receive(false).0
+    }
+
+    /// The next message of the session; a descriptor comes only with one for which it was asked.
+    fn receive(&self, donation: bool) -> (ToWorker, Option<sys::Descriptor>) {
         let mut buffer = self.received.borrow_mut();
         loop {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(0) => lost(),
-                Ok(length) if length > wire::PACKET => lost(),
-                Ok(length) => match buffer.get(..length) {
-                    Some(packet) => return or_end(wire::decode(packet)),
+            match sys::receive(&self.socket, &mut buffer, donation) {
+                Ok(received) if received.length == 0 || received.length > wire::PACKET => lost(),
+                // A donation that exceeds the limit of descriptors is lost on the way, and that is all.
+                Ok(received) if received.cut && !(donation && received.descriptor.is_none()) => lost(),
+                Ok(received) => match buffer.get(..received.length) {
+                    Some(packet) => return (or_end(wire::decode(packet)), received.descriptor),
                     None => lost(),
                 },
                 Err(Errno::EINTR) => {}
                 Err(_) => lost(),
             }
+        }
+    }
+
+    fn ask<O: Listed>(&self, operation: &O) {
+        let body = or_end(wire::encode(operation));
+        let closed = self.closed.take();
+        self.tell(&FromWorker::Request { closed, name: O::NAME, body: &body });
+    }
+
+    fn answer<O: Listed>(&self, message: ToWorker) -> Result<O::Reply, Failure> {
+        match message {
+            ToWorker::Reply(Ok(reply)) => Ok(or_end(wire::decode(&reply))),
+            ToWorker::Reply(Err(failure)) => {
+                self.remember(&failure);
+                Err(failure)
+            }
+            ToWorker::Run(_) | ToWorker::Part(_) => lost(),
         }
     }
 

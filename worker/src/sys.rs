@@ -1,9 +1,12 @@
-//! Every `unsafe` of the worker: its allocator, its end, and the descriptor it was given.
+//! Every `unsafe` of the worker: its allocator, its end, and the descriptors it was given.
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use rex_protocol::worker::EXIT_OUT_OF_MEMORY;
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// The number of the worker's socket. 0 to 2 are `/dev/null`.
 pub const SOCKET: RawFd = 3;
@@ -104,6 +107,63 @@ pub(crate) fn prepare_random() {
 pub fn session_socket() -> OwnedFd {
     // SAFETY: sealing has confirmed that the descriptor is open, and nothing else in the process owns it.
     unsafe { OwnedFd::from_raw_fd(SOCKET) }
+}
+
+/// A descriptor that the session donated. An `OwnedFd` will not do: where it is checked, in debug builds, its end asks the
+/// kernel whether it is open, by a call that a sealed process does not have.
+#[derive(Debug)]
+pub(crate) struct Descriptor(RawFd);
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: nothing else owns it.
+        unsafe { libc::close(self.0) };
+    }
+}
+
+/// What came in one packet.
+#[derive(Debug)]
+pub(crate) struct Received {
+    /// How much of the buffer it fills.
+    pub(crate) length: usize,
+    /// The descriptor that came with it, where one was to be taken.
+    pub(crate) descriptor: Option<Descriptor>,
+    /// Whether more was sent than was taken: bytes or descriptors.
+    pub(crate) cut: bool,
+}
+
+/// Receives one packet, and with `take` at most one descriptor. Others that are sent along do not come to be.
+pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::Result<Received> {
+    let mut pieces = [IoSliceMut::new(buffer)];
+    let mut space = take.then(|| nix::cmsg_space!(RawFd));
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut pieces, space.as_deref_mut(), flags)?;
+    let mut cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
+    let mut descriptor = None;
+    if take {
+        for item in message.cmsgs()? {
+            let ControlMessageOwned::ScmRights(numbers) = item else { continue };
+            for number in numbers {
+                // The kernel has just made this descriptor for us.
+                let more = descriptor.replace(Descriptor(number));
+                cut |= more.is_some();
+            }
+        }
+    }
+    Ok(Received { length: message.bytes, descriptor, cut })
+}
+
+/// Reads from `offset` on into the memory that `buffer` has reserved and does not use yet; it grows by what was read. 0 at the
+/// end of the file, and where nothing is reserved.
+pub(crate) fn append_from(file: &Descriptor, offset: u64, buffer: &mut Vec<u8>) -> nix::Result<usize> {
+    let Ok(offset) = libc::off_t::try_from(offset) else { return Ok(0) };
+    let room = buffer.spare_capacity_mut();
+    // SAFETY: the kernel writes at most as many bytes as the room has.
+    let read = unsafe { libc::pread(file.0, room.as_mut_ptr().cast(), room.len(), offset) };
+    let read = usize::try_from(Errno::result(read)?).unwrap_or(0);
+    // SAFETY: so many more bytes of the buffer were written by the kernel just now.
+    unsafe { buffer.set_len(buffer.len() + read) };
+    Ok(read)
 }
 
 /// Whether descriptor `number` is open.

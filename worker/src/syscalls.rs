@@ -12,6 +12,8 @@ pub enum When {
     Always,
     /// The argument of this index is this value, in its low 32 bits.
     Is(u8, u64),
+    /// The argument of this index is larger than this value, in its low 32 bits.
+    Above(u8, u64),
     /// Memory of its own, of no file, and not executable.
     PrivateMemory,
 }
@@ -40,7 +42,9 @@ macro_rules! allow {
 
 allow! {
     SYS_sendto, When::Is(0, 3), "speak to the session; the socket is connected, no other one exists";
-    SYS_recvfrom, When::Is(0, 3), "hear the session";
+    SYS_recvmsg, When::Is(0, 3), "hear the session, and take the descriptors that it donates: they can read one file each";
+    SYS_pread64, When::Above(0, 3), "read a donated file, the only kind of descriptor above the socket";
+    SYS_close, When::Above(0, 3), "let go of a donated file; what the process was started with stays open";
     SYS_brk, When::Always, "memory: the heap";
     SYS_mmap, When::PrivateMemory, "memory: large pieces, and the heap where brk cannot grow";
     SYS_mremap, When::Always, "memory: large pieces grow in place; it keeps their protection";
@@ -91,11 +95,12 @@ pub enum SyscallError {
 
 fn conditions(when: When) -> Result<Option<Vec<SeccompCondition>>, SyscallError> {
     use SeccompCmpArgLen::Dword;
-    use SeccompCmpOp::{Eq, MaskedEq};
+    use SeccompCmpOp::{Eq, Gt, MaskedEq};
     let condition = |index, op, value| SeccompCondition::new(index, Dword, op, value);
     Ok(match when {
         When::Always => None,
         When::Is(index, value) => Some(vec![condition(index, Eq, value)?]),
+        When::Above(index, value) => Some(vec![condition(index, Gt, value)?]),
         When::PrivateMemory => {
             let kind = libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let own = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -138,6 +143,12 @@ mod tests {
             libc::SYS_io_uring_setup,
             libc::SYS_dup,
             libc::SYS_fcntl,
+            libc::SYS_sendmsg,
+            libc::SYS_lseek,
+            libc::SYS_pwrite64,
+            libc::SYS_ftruncate,
+            libc::SYS_fchmod,
+            libc::SYS_flock,
         ];
         assert!(ALLOWED.iter().all(|row| !never.contains(&row.number)));
         assert!(ALLOWED.len() <= 16, "each system call is a piece of the kernel that a script's author may attack");

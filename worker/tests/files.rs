@@ -179,6 +179,48 @@ fn large_contents_go_in_pieces() {
 }
 
 #[test]
+fn donated_or_not_a_large_file_reads_the_same() {
+    let line = |number: usize| format!("{number} é {}\r\n", "x".repeat(number * 7919 % 1500));
+    let mut content: String = (0..3000).map(line).collect();
+    content.push_str("the end");
+    let lines: Vec<&str> = content.lines().collect();
+    let words = content.split_ascii_whitespace().count();
+    for (script, expected) in [
+        ("cat(\"/d/f\").bytes".to_owned(), content.len().to_string()),
+        ("wc(\"/d/f\")".into(), format!(r##"#{{"bytes": {}, "lines": 3000, "words": {words}}}"##, content.len())),
+        ("grep([grep::n], \"^7[0-9]?[05] é x{1000,}$\", \"/d/f\").len()".into(), {
+            let regex = regex::Regex::new("^7[0-9]?[05] é x{1000,}$").unwrap();
+            lines.iter().filter(|line| regex.is_match(line)).count().to_string()
+        }),
+        ("grep([grep::n, grep::m(1)], \"^2999 \", \"/d/f\")[0].len()".into(), {
+            (lines[2999].chars().count() + "3000:".len()).to_string()
+        }),
+        ("tail([tail::n(-2)], \"/d/f\")[1]".into(), "the end".into()),
+        ("awk_filter_range(2001, 2001, \"/d/f\")[0].len()".into(), lines[2000].chars().count().to_string()),
+        ("cat([cat::n], \"/d/f\").split(\"\\n\")[1234].len()".into(), {
+            (lines[1234].chars().count() + 7).to_string()
+        }),
+        (
+            with_file(
+                "let g = dir.open_file(\"f\", OpenFileOptions().read(true).build());
+                 [g.counts().line_count, g.search(\"^1999 \")[0].line_number, g.read().bytes, g.extract_strings().len() > 2000]",
+            ),
+            format!("[3000, 2000, {}, true]", content.len()),
+        ),
+    ] {
+        let mut operations = Vec::new();
+        for donates in [true, false] {
+            let mut world = World { donates, ..world() };
+            world.files.insert("/d/f".into(), content.clone().into_bytes());
+            let report = run(world, &script);
+            assert_eq!(output(&report), expected, "{script}, donated: {donates}");
+            operations.push(report.operations.iter().filter(|operation| *operation == "read /d/f").count());
+        }
+        assert!(operations[0] < operations[1], "{script}: {operations:?}");
+    }
+}
+
+#[test]
 fn what_is_not_allowed_to_be_read_is_read_redacted() {
     let mut world = world().deny("read /d/a.txt");
     world.redacted.insert("/d/a.txt".into(), vec!["[REDACTED]".into(), String::new(), "two".into()]);

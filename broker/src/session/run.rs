@@ -221,12 +221,14 @@ impl<'a> Run<'a> {
     fn answer(&mut self, closed: &[u64], name: &str, body: &[u8]) -> Result<(), End> {
         self.state.handles.close(closed)?;
         let reply = dispatch(name, body, &mut self.state)?;
+        // With anything but the reply that tells of it no descriptor goes out.
+        let donation = self.state.take_donation().filter(|_| reply.is_ok());
         let reply = ToWorker::Reply(reply.map(serde_bytes::ByteBuf::from));
         // One request is in flight: whatever came before its answer was not waited for.
         if socket::has_packet(&self.worker.socket) {
             return Err(Violation::new("did not wait for an answer").into());
         }
-        match self.state.take_donation() {
+        match donation {
             Some(descriptor) => give(self.worker, &reply, &descriptor)?,
             None => send_to(self.worker, &reply)?,
         }

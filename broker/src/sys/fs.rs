@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::statfs::{self, FsType, fstatfs};
 use rex_protocol::path::{AbsPath, Name};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -79,6 +80,32 @@ pub(crate) fn real_path(pinned: impl AsFd) -> nix::Result<AbsPath> {
 /// Whether two results of `fstat` are of one object.
 pub(crate) fn same(one: &FileStat, other: &FileStat) -> bool {
     (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+/// File systems that store what their files hold, so that all readers of a file read the same (linux/magic.h). What is not
+/// named here, such as procfs, sysfs and FUSE, may make content up for whoever reads.
+const STORES: [FsType; 16] = [
+    statfs::EXT4_SUPER_MAGIC,
+    statfs::BTRFS_SUPER_MAGIC,
+    statfs::TMPFS_MAGIC,
+    statfs::OVERLAYFS_SUPER_MAGIC,
+    statfs::NFS_SUPER_MAGIC,
+    statfs::ISOFS_SUPER_MAGIC,
+    statfs::MSDOS_SUPER_MAGIC,
+    statfs::F2FS_SUPER_MAGIC,
+    FsType(0x5846_5342), // XFS
+    FsType(0x2fc1_2fc1), // ZFS
+    FsType(0xca45_1a4e), // bcachefs
+    FsType(0x2011_bab0), // exFAT
+    FsType(0x3153_464a), // JFS
+    FsType(0x7371_7368), // SquashFS
+    FsType(0xe0f5_e1e2), // EROFS
+    FsType(0x8584_58f6), // ramfs
+];
+
+/// Whether the file system of an open object stores content that is the same for every reader.
+pub(crate) fn holds_content(fd: impl AsFd) -> nix::Result<bool> {
+    Ok(STORES.contains(&fstatfs(fd)?.filesystem_type()))
 }
 
 /// The type bits of an object.

@@ -59,8 +59,10 @@ impl Operation for CopyFile {
 
 /// Obtain a descriptor of an open regular file, to read from and for nothing else.
 ///
-/// Asks `read` on the file. The reply comes together with the descriptor (`SCM_RIGHTS`); it is meant for large files, and
-/// exists only in the conversation of a worker.
+/// Asks `read` on the file, once for all that is read from the descriptor, whatever the file comes to hold meanwhile. The
+/// reply comes together with the descriptor (`SCM_RIGHTS`), which is an opening of its own: it shares no position and no mode
+/// with the session's. Where the content is made up by the kernel or by a program as it is read (`/proc`, `/sys`, FUSE), and
+/// where there is none, it is refused with `EOPNOTSUPP`; such a file is read with [`super::Read`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Donate {
     /// The file, opened for reading.

@@ -40,7 +40,8 @@ pub struct DirEntry {
 
 /// List an open directory, without `.` and `..`, in the order of the file system.
 ///
-/// Asks `read` on the directory. Gives some entries and, while there are more, a listing to go on with.
+/// Asks `read` on the directory. Gives some entries and, while there are more, a listing to go on with: one handle from the
+/// first reply to the last, open until the worker lets go of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ListDir {
     /// The directory.

@@ -29,6 +29,15 @@ fn main() {
             std::thread::sleep(std::time::Duration::from_secs(1));
         }
     }
+    if attack.contains("donated") {
+        native::DONATED.store(wire::obtain_donation("/etc/passwd"), std::sync::atomic::Ordering::Relaxed);
+    }
+    if let Some(path) = attack.strip_prefix("donated ") {
+        let said: &[u8] = if wire::obtain_donation(path) >= 0 { b"donated" } else { b"not donated" };
+        send(&FromWorker::Output(said));
+        send(&FromWorker::Finished(Finished::Succeeded));
+        return;
+    }
     let said = match native::ATTACKS.iter().find(|(name, _)| *name == attack) {
         Some((_, act)) => match act() {
             -1 => format!("refused: {}", std::io::Error::last_os_error()),
@@ -55,11 +64,27 @@ pub(crate) fn send_bytes(packet: &[u8]) -> isize {
 
 /// Receives one packet.
 pub(crate) fn receive() -> Option<Vec<u8>> {
+    receive_with_descriptor().map(|(packet, _)| packet)
+}
+
+/// Receives one packet, and the descriptor that comes with it; -1 if none does.
+pub(crate) fn receive_with_descriptor() -> Option<(Vec<u8>, i32)> {
     let mut packet = vec![0u8; rex_protocol::wire::PACKET];
-    // SAFETY: the buffer is valid for its length.
-    let length = unsafe { libc::recv(SOCKET, packet.as_mut_ptr().cast(), packet.len(), 0) };
+    let mut piece = libc::iovec { iov_base: packet.as_mut_ptr().cast(), iov_len: packet.len() };
+    let mut control = [0u64; 8];
+    // SAFETY: a `msghdr` of zeroes is valid; the buffers outlive the call.
+    let (length, descriptor) = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        let length = libc::recvmsg(SOCKET, &raw mut message, 0);
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (length, if header.is_null() { -1 } else { libc::CMSG_DATA(header).cast::<i32>().read() })
+    };
     packet.truncate(usize::try_from(length).ok().filter(|&length| length > 0)?);
-    Some(packet)
+    Some((packet, descriptor))
 }
 
 fn receive_script() -> String {

@@ -1,6 +1,7 @@
 //! Attacks by system call, as native code in a worker could try them.
 
 use libc::{c_long, syscall};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Name and act. A result of -1 carries `errno`.
 pub(crate) type Attack = (&'static str, fn() -> c_long);
@@ -11,6 +12,51 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ("control: nothing", || 0),
     ("control: memory", control_memory),
     ("control: clock", || c_long::from(std::time::Instant::now().elapsed().as_secs() < 5) - 1),
+    ("control: read what was donated", || c_long::from(read_at(donated()) > 0) - 1),
+    ("control: let go of what was donated", || {
+        // Closed once, it is gone: the second time there is nothing to close.
+        call1(libc::SYS_close, donated()) + c_long::from(call1(libc::SYS_close, donated()) == -1) - 1
+    }),
+    ("control: no other file is there to be read", || {
+        c_long::from((4..2000).chain([-1]).all(|number| read_at(number) == -1)) - 1
+    }),
+    // What it was started with, and its socket.
+    ("read the socket as a file", || read_at(3)),
+    ("read the null device", || read_at(0)),
+    ("close the socket", || call1(libc::SYS_close, 3)),
+    ("close descriptor 2, which may be written to", || call1(libc::SYS_close, 2)),
+    ("close a range", || call3(libc::SYS_close_range, 0, 100, 0)),
+    ("hear another socket", || call3(libc::SYS_recvmsg, 4, buffer(), 0)),
+    // A donated file: it can be read, and nothing else.
+    ("donated: write", || call3(libc::SYS_write, donated(), path(c"x"), 1)),
+    ("donated: write at a place", || call4(libc::SYS_pwrite64, donated(), path(c"x"), 1, 0)),
+    ("donated: cut", || call2(libc::SYS_ftruncate, donated(), 0)),
+    ("donated: set space aside", || call4(libc::SYS_fallocate, donated(), 0, 0, 1)),
+    ("donated: move the position", || call3(libc::SYS_lseek, donated(), 0, 2)),
+    ("donated: read at the position", || call3(libc::SYS_read, donated(), buffer(), 1)),
+    ("donated: map shared", || map_file(libc::PROT_READ, libc::MAP_SHARED)),
+    ("donated: map shared, to be written", || map_file(libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED)),
+    ("donated: map shared and checked", || map_file(libc::PROT_READ, libc::MAP_SHARED_VALIDATE)),
+    ("donated: map privately", || map_file(libc::PROT_READ, libc::MAP_PRIVATE)),
+    ("donated: map executable", || map_file(libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE)),
+    ("donated: execute", || call5(libc::SYS_execveat, donated(), path(c""), 0, 0, libc::AT_EMPTY_PATH.into())),
+    ("donated: look at it", || call2(libc::SYS_fstat, donated(), buffer())),
+    ("donated: change its mode", || call2(libc::SYS_fchmod, donated(), 0o666)),
+    ("donated: change its owner", || call3(libc::SYS_fchown, donated(), 0, 0)),
+    ("donated: change its times", || call4(libc::SYS_utimensat, donated(), 0, 0, 0)),
+    ("donated: lock", || call2(libc::SYS_flock, donated(), 2)),
+    ("donated: lease", || call3(libc::SYS_fcntl, donated(), 1024, 0)),
+    ("donated: command", || call3(libc::SYS_ioctl, donated(), 0x6601, buffer())),
+    ("donated: duplicate", || call1(libc::SYS_dup, donated())),
+    ("donated: duplicate over descriptor 2", || call3(libc::SYS_dup3, donated(), 2, 0)),
+    ("donated: duplicate over the socket", || call3(libc::SYS_dup3, donated(), 3, 0)),
+    ("donated: open again through it", || call3(libc::SYS_openat, donated(), path(c"../shadow"), 0)),
+    ("donated: link", || {
+        call5(libc::SYS_linkat, donated(), path(c""), AT_FDCWD, path(c"/tmp/x"), libc::AT_EMPTY_PATH.into())
+    }),
+    ("donated: copy into a pipe", || call4(libc::SYS_sendfile, 3, donated(), 0, 1)),
+    ("donated: copy a range", || call6(libc::SYS_copy_file_range, donated(), 0, donated(), 0, 1, 0)),
+    ("donated: pass on", || call3(libc::SYS_sendmsg, 3, buffer(), 0)),
     // Files.
     ("open", || call3(libc::SYS_openat, AT_FDCWD, path(c"/etc/passwd"), 0)),
     #[cfg(target_arch = "x86_64")]
@@ -143,6 +189,21 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ("i386: getpid", i386_getpid),
     ("a number that does not exist", || call0(100_000)),
 ];
+
+/// The file that the session donated to an attack that is named for it.
+pub(crate) static DONATED: AtomicI32 = AtomicI32::new(-1);
+
+fn donated() -> c_long {
+    DONATED.load(Ordering::Relaxed).into()
+}
+
+fn read_at(number: c_long) -> c_long {
+    call4(libc::SYS_pread64, number, buffer(), 16, 0)
+}
+
+fn map_file(protection: i32, kind: i32) -> c_long {
+    call6(libc::SYS_mmap, 0, 4096, protection.into(), kind.into(), donated(), 0)
+}
 
 const AT_FDCWD: c_long = libc::AT_FDCWD as c_long;
 

@@ -1,7 +1,7 @@
 //! Attacks on the conversation with the session.
 
-use super::{SOCKET, receive, send, send_bytes};
-use rex_protocol::fs::{ListDir, OpenDir, OpenFile, Read};
+use super::{SOCKET, receive, receive_with_descriptor, send, send_bytes};
+use rex_protocol::fs::{Donate, ListDir, OpenDir, OpenFile, OpenedDir, OpenedFile, Read};
 use rex_protocol::handle::{Dir, File};
 use rex_protocol::path::{AbsPath, Name};
 use rex_protocol::text::Text;
@@ -89,6 +89,7 @@ pub(crate) const ATTACKS: &[(&str, fn())] = &[
             std::thread::sleep(std::time::Duration::from_micros(200));
         }
     }),
+    ("wire: holds what was donated", || _ = obtain_donation("/etc/passwd")),
     ("wire: silence", || {}),
     ("wire: keeps everything open", || {
         loop {
@@ -151,6 +152,34 @@ fn open_root() -> u64 {
             }
         }
         _ => 0,
+    }
+}
+
+/// Has the session donate a file, which the policy of these tests allows; -1 if it does not.
+pub(crate) fn obtain_donation(path: &str) -> i32 {
+    let (dir, name) = path.rsplit_once('/').unwrap();
+    let dir: Option<OpenedDir> =
+        ask(&OpenDir { path: AbsPath::parse(dir).unwrap(), follow: false, create: None }).map(|(dir, _)| dir);
+    let Some(dir) = dir else { return -1 };
+    let open = OpenFile {
+        dir: dir.dir,
+        name: Name::parse(name).unwrap(),
+        read: true,
+        write: false,
+        create: None,
+        follow: false,
+        write_next: false,
+    };
+    let Some((file, _)) = ask::<_, OpenedFile>(&open) else { return -1 };
+    ask::<_, rex_protocol::fs::Donated>(&Donate { file: file.file }).map_or(-1, |(_, descriptor)| descriptor)
+}
+
+fn ask<O: Operation, R: serde::de::DeserializeOwned>(request: &O) -> Option<(R, i32)> {
+    send_bytes(&operation(request));
+    let (packet, descriptor) = receive_with_descriptor()?;
+    match decode::<ToWorker>(&packet).ok()? {
+        ToWorker::Reply(Ok(reply)) => Some((decode(&reply).ok()?, descriptor)),
+        _ => None,
     }
 }
 

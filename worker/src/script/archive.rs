@@ -6,7 +6,7 @@
 use super::dir::Directory;
 use super::file::File;
 use super::options::{self, Options};
-use super::reader::Source;
+use super::source::Source;
 use super::{Surface, log, refuse};
 use crate::channel::Held;
 use crate::engine::line;

@@ -1,7 +1,7 @@
 //! `elf_info`: what a program or a core dump tells.
 
 use super::file::File;
-use super::reader::Source;
+use super::source::Source;
 use super::{Surface, item};
 use crate::error::{Error, Io, Result};
 use crate::format::elf::{self, ElfInfo};

@@ -2,20 +2,21 @@
 
 use super::metadata::{Metadata, Ownership};
 use super::options::{self, Options};
+use super::reading::{Blocks, Content};
 use super::{Surface, item, number, refuse};
 use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result};
-use crate::text::lines::{self, Counts, Selection, Selector, split};
-use crate::text::pattern;
-use rex_protocol::failure::FailureKind;
-use rex_protocol::fs::{DeleteFile, Object, OpenedFile, Placement, Read, ReadRedacted, Stat, Write};
+use crate::sys::Descriptor;
+use crate::text::lines::{Counts, Selection, Selector, Strings, split};
+use crate::text::search::Search;
+use rex_protocol::Failure;
+use rex_protocol::fs::{DeleteFile, Donate, Object, OpenedFile, Placement, Read, Stat, Write};
 use rex_protocol::handle;
 use rex_protocol::path::AbsPath;
 use rex_protocol::text::{CHUNK, Chunk};
-use rex_protocol::{Action, Failure};
 use rhai::{Array, Dynamic, ImmutableString, Map};
 use serde::Deserialize;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -31,6 +32,8 @@ struct Open {
     asked: AbsPath,
     /// Where `read_page` goes on.
     page: Cell<u64>,
+    /// Its length when it was donated, and the descriptor; nothing where it was not.
+    donation: OnceCell<Option<(u64, Descriptor)>>,
 }
 
 /// How to open a file.
@@ -140,33 +143,67 @@ impl File {
     /// Takes over a file that the session just opened, asked for by the path `asked`.
     pub(super) fn new(channel: &Rc<Channel>, opened: OpenedFile, asked: AbsPath) -> Self {
         let held = Held::new(channel, opened.file);
-        Self(Rc::new(Open { held, path: opened.path, asked, page: Cell::new(0) }))
+        Self(Rc::new(Open { held, path: opened.path, asked, page: Cell::new(0), donation: OnceCell::new() }))
     }
 
     /// Its whole text; where only `redacted_read` is allowed, with what the dictionary hides hidden.
     pub(super) fn text(&self) -> Result<String> {
-        let denied = match self.try_content() {
-            Err(failure) if failure.is_denial() => failure,
-            read => return utf8(read.map_err(|failure| self.refused(&failure))?),
+        utf8(Content::open_text(self)?.all()?)
+    }
+
+    /// The lines of its text, many at a time. That it may be read is decided here.
+    pub(super) fn blocks(&self) -> Result<Blocks<'_>> {
+        Ok(Blocks::new(Content::open_text(self)?))
+    }
+
+    /// Calls `each` with every line of its text, their ends taken off.
+    pub(super) fn each_line(&self, mut each: impl FnMut(&str)) -> Result<()> {
+        let mut blocks = self.blocks()?;
+        while let Some(block) = blocks.next()? {
+            block.lines().for_each(&mut each);
+        }
+        Ok(())
+    }
+
+    /// Calls `found` with the number and the text of each line that a search finds. `search` makes it once the text may be
+    /// read; the text must be one to its end even where nothing more is to be found.
+    pub(super) fn find(
+        &self,
+        search: impl FnOnce() -> std::result::Result<Search, Error>,
+        mut found: impl FnMut(u64, &str),
+    ) -> Result<()> {
+        let mut blocks = self.blocks()?;
+        let mut search = match search() {
+            Ok(search) => search,
+            Err(error) => return blocks.skip().and(Err(error.into())),
         };
-        let read = self.redacted().map_err(|failure| match &failure.kind {
-            FailureKind::Denied(denial) if *denial.action == Action::FileRedactedRead.to_string() => {
-                self.refused(&denied)
-            }
-            FailureKind::Denied(denial) => refuse::dictionary(&failure, denial),
-            _ => self.refused(&failure),
-        });
-        utf8(read?)
+        while let Some(block) = blocks.next()? {
+            search.add(block, &mut found);
+        }
+        Ok(())
     }
 
     /// Its whole content.
     pub(super) fn content(&self) -> Result<Vec<u8>> {
-        Ok(self.try_content().map_err(|failure| self.refused(&failure))?)
+        Content::open(self, 0)?.all()
     }
 
     /// Calls `each` with every piece of the content from `offset` on, until it says to stop.
     pub(super) fn pieces(&self, offset: u64, mut each: impl FnMut(&[u8]) -> bool) -> Result<()> {
-        Ok(self.try_pieces(offset, |chunk| each(&chunk)).map_err(|failure| self.refused(&failure))?)
+        let (mut content, mut piece) = (Content::open(self, offset)?, Vec::new());
+        while content.append(&mut piece)? && each(&piece) {
+            piece.clear();
+        }
+        Ok(())
+    }
+
+    /// A descriptor to read it with, and its length then; asked for once. Nothing where none came.
+    pub(super) fn donation(&self) -> Option<&(u64, Descriptor)> {
+        let ask = || {
+            let (donated, descriptor) = self.channel().call_for_descriptor(&Donate { file: self.handle() }).ok()?;
+            Some((donated.size, descriptor?))
+        };
+        self.0.donation.get_or_init(ask).as_ref()
     }
 
     /// Gives it new content. For an atomic placement the new file is returned.
@@ -181,7 +218,7 @@ impl File {
             let (piece, after) = rest.split_at_checked(CHUNK).unwrap_or((rest, &[]));
             let more = !after.is_empty();
             let content = Chunk::try_from(piece.to_vec()).unwrap_or_default();
-            let request = Write { file: self.0.held.handle(), placement, content, more };
+            let request = Write { file: self.handle(), placement, content, more };
             let written = self.channel().call(&request).map_err(|failure| self.refused(&failure))?;
             if !more {
                 return Ok(written.file.map(|opened| File::new(self.channel(), opened, self.0.asked.clone())));
@@ -192,7 +229,7 @@ impl File {
 
     /// Removes the name it was opened by.
     pub(super) fn delete(&self, force: bool) -> Result<()> {
-        match self.channel().call(&DeleteFile { file: self.0.held.handle() }) {
+        match self.channel().call(&DeleteFile { file: self.handle() }) {
             Ok(()) => Ok(()),
             Err(failure) if force && refuse::is_gone(&failure) => Ok(()),
             Err(failure) => Err(refuse::remove(&failure, &self.0.path, false).into()),
@@ -239,48 +276,6 @@ impl File {
         Ok(counts.finish())
     }
 
-    fn try_content(&self) -> std::result::Result<Vec<u8>, Failure> {
-        let mut content = Vec::new();
-        self.try_pieces(0, |chunk| {
-            if content.is_empty() {
-                content = chunk.into_bytes();
-            } else {
-                content.extend_from_slice(&chunk);
-            }
-            true
-        })?;
-        Ok(content)
-    }
-
-    // Reads until nothing comes: files of kernel file systems may give less than asked for before their end.
-    fn try_pieces(&self, mut offset: u64, mut each: impl FnMut(Chunk) -> bool) -> std::result::Result<(), Failure> {
-        loop {
-            let request = Read { file: self.0.held.handle(), offset, length: CHUNK as u32 };
-            let chunk = self.channel().call(&request)?;
-            offset += chunk.len() as u64;
-            if chunk.is_empty() || !each(chunk) {
-                return Ok(());
-            }
-        }
-    }
-
-    fn redacted(&self) -> std::result::Result<Vec<u8>, Failure> {
-        let (mut text, mut offset, mut first) = (Vec::new(), 0, true);
-        loop {
-            let lines = self.channel().call(&ReadRedacted { file: self.0.held.handle(), offset })?;
-            if lines.any {
-                if !std::mem::take(&mut first) {
-                    text.push(b'\n');
-                }
-                text.extend_from_slice(&lines.text);
-            }
-            match lines.next {
-                Some(next) => offset = next,
-                None => return Ok(text),
-            }
-        }
-    }
-
     fn lines(&self, options: &ReadLinesOptions) -> Result<Array> {
         let none = || Error::new(Io::InvalidArguments, "Invalid arguments: No read line mode specified");
         self.selected(options.selection().ok_or_else(none)?)
@@ -309,14 +304,22 @@ impl File {
     }
 
     fn strings(&self) -> Result<Array> {
-        Ok(lines::strings(&self.content()?).map(|text| ImmutableString::from(text).into()).collect())
+        let (mut strings, mut found) = (Strings::default(), Array::new());
+        self.pieces(0, |piece| {
+            strings.add(piece, |text| found.push(ImmutableString::from(text).into()));
+            true
+        })?;
+        strings.finish(|text| found.push(ImmutableString::from(text).into()));
+        Ok(found)
     }
 
     fn search(&self, expression: &str) -> Result<Array> {
-        let text = self.text()?;
-        let regex = pattern::regex(expression, expression)?;
-        let lines = text.lines().zip(1..).filter(|(line, _)| regex.is_match(line));
-        Ok(lines.map(|(line, number)| Dynamic::from(Match { number, content: line.into() })).collect())
+        let mut found = Array::new();
+        self.find(
+            || Search::new(expression, expression),
+            |line, content| found.push(Dynamic::from(Match { number: number(line), content: content.into() })),
+        )?;
+        Ok(found)
     }
 
     /// What it is like, with the session's own answer.
@@ -328,14 +331,24 @@ impl File {
         Ok(self.try_stat().map_err(|failure| self.refused(&failure))?)
     }
 
-    fn refused(&self, failure: &Failure) -> Error {
+    /// What a script is told of a failure.
+    pub(super) fn refused(&self, failure: &Failure) -> Error {
         refuse::general(failure, &self.0.path)
     }
 }
 
 /// Bytes as text.
+pub(super) fn text_of(bytes: &[u8]) -> Result<&str> {
+    Ok(std::str::from_utf8(bytes).map_err(|_| not_utf8())?)
+}
+
+/// As [`text_of`], without a copy.
 pub(super) fn utf8(bytes: Vec<u8>) -> Result<String> {
-    Ok(String::from_utf8(bytes).map_err(|_| Error::new(Io::IoError, "stream did not contain valid UTF-8"))?)
+    Ok(String::from_utf8(bytes).map_err(|_| not_utf8())?)
+}
+
+fn not_utf8() -> Error {
+    Error::new(Io::IoError, "stream did not contain valid UTF-8")
 }
 
 /// A line as a value.

@@ -2,7 +2,7 @@
 
 use super::file::{File, Match, ReadLinesOptions, line};
 use super::options::{self, Options};
-use super::reader::Source;
+use super::source::Source;
 use super::{Surface, item, number};
 use crate::error::{Error, Io, Result, errno_text};
 use crate::format::gzip;

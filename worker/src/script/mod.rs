@@ -26,12 +26,13 @@ pub mod log;
 pub mod metadata;
 pub mod moving;
 pub mod options;
+mod reading;
 mod recursive;
-pub mod reader;
 pub mod refuse;
 pub mod report;
 mod seen;
 pub mod size;
+mod source;
 mod usage;
 mod walk;
 

@@ -1,11 +1,30 @@
 //! Lines of a text. They end at `\n` or `\r\n`; a last line without one counts.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
 
-/// Each line with its number, right-aligned in six columns, and a tab; no newline at the end.
-pub fn numbered(text: &str) -> String {
-    let lines = text.lines().enumerate();
-    lines.map(|(index, line)| format!("{:6}\t{line}", index + 1)).collect::<Vec<_>>().join("\n")
+/// Lines with their numbers, right-aligned in six columns, and a tab; no newline at the end.
+#[derive(Debug, Default)]
+pub struct Numbered {
+    text: String,
+    lines: u64,
+}
+
+impl Numbered {
+    /// The next line.
+    pub fn add(&mut self, line: &str) {
+        if self.lines > 0 {
+            self.text.push('\n');
+        }
+        self.lines += 1;
+        // A text takes all that it is given.
+        let _ = write!(self.text, "{:6}\t{line}", self.lines);
+    }
+
+    /// All of them.
+    pub fn finish(self) -> String {
+        self.text
+    }
 }
 
 /// How many lines (`\n`), words and bytes there are. Words are runs of bytes that are not white space.
@@ -23,12 +42,22 @@ pub struct Counts {
 impl Counts {
     /// Counts the next piece of a content.
     pub fn add(&mut self, piece: &[u8]) {
+        let (Some((&first, rest)), Some(&last)) = (piece.split_first(), piece.last()) else { return };
         self.bytes += piece.len() as u64;
-        for &byte in piece {
-            let space = matches!(byte, b' ' | b'\t'..=b'\r');
-            self.lines += u64::from(byte == b'\n');
-            self.words += u64::from(self.inside_word && space);
-            self.inside_word = !space;
+        self.lines += u64::from(first == b'\n');
+        self.words += u64::from(self.inside_word && is_space(first));
+        self.inside_word = !is_space(last);
+        // Each byte beside the one before it. So many at a time that a byte holds their number: the compiler then counts
+        // many of them with one instruction.
+        const FEW: usize = 192;
+        for (bytes, before) in rest.chunks(FEW).zip(piece.chunks(FEW)) {
+            let (mut lines, mut words) = (0_u8, 0_u8);
+            for (&byte, &before) in bytes.iter().zip(before) {
+                lines = lines.wrapping_add(u8::from(byte == b'\n'));
+                words = words.wrapping_add(u8::from(is_space(byte) & !is_space(before)));
+            }
+            self.lines += u64::from(lines);
+            self.words += u64::from(words);
         }
     }
 
@@ -37,6 +66,10 @@ impl Counts {
         self.words += u64::from(std::mem::take(&mut self.inside_word));
         self
     }
+}
+
+fn is_space(byte: u8) -> bool {
+    (byte == b' ') | (byte.wrapping_sub(b'\t') < 5)
 }
 
 /// Which lines of a content are wanted.
@@ -72,21 +105,37 @@ impl Selector {
 
     /// Takes the next piece. Whether any more could matter.
     pub fn add(&mut self, piece: &[u8]) -> bool {
-        for part in piece.split_inclusive(|&byte| byte == b'\n') {
-            if !self.wants_more() {
-                return false;
-            }
-            if part.last() != Some(&b'\n') {
-                self.partial.extend_from_slice(part);
-            } else if self.partial.is_empty() {
-                self.line(part);
+        let mut rest = self.last_lines(piece);
+        while self.wants_more() {
+            let Some(newline) = memchr::memchr(b'\n', rest) else {
+                self.partial.extend_from_slice(rest);
+                return true;
+            };
+            let (line, after) = rest.split_at_checked(newline + 1).unwrap_or((rest, &[]));
+            rest = after;
+            if self.partial.is_empty() {
+                self.line(line);
             } else {
-                let mut line = std::mem::take(&mut self.partial);
-                line.extend_from_slice(part);
-                self.line(&line);
+                let mut whole = std::mem::take(&mut self.partial);
+                whole.extend_from_slice(line);
+                self.line(&whole);
             }
         }
-        self.wants_more()
+        false
+    }
+
+    /// As much of `piece` as can hold what is wanted: where only the last lines are, all before them is forgotten.
+    fn last_lines<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
+        let Selection::Last(count) = self.selection else { return piece };
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        match memchr::memrchr_iter(b'\n', piece).nth(count) {
+            Some(newline) => {
+                self.lines.clear();
+                self.partial.clear();
+                piece.get(newline + 1..).unwrap_or_default()
+            }
+            None => piece,
+        }
     }
 
     /// The lines, their ends taken off, once all pieces were taken.
@@ -127,7 +176,15 @@ pub fn split(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content.split_inclusive(|&byte| byte == b'\n').map(without_end)
 }
 
-/// A line without its end.
+/// A line, its end taken off.
+pub(super) fn text_without_end(line: &str) -> &str {
+    match line.strip_suffix('\n') {
+        Some(line) => line.strip_suffix('\r').unwrap_or(line),
+        None => line,
+    }
+}
+
+/// As [`text_without_end`], for a line that may not be text.
 pub fn without_end(line: &[u8]) -> &[u8] {
     match line.strip_suffix(b"\n") {
         Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
@@ -135,11 +192,44 @@ pub fn without_end(line: &[u8]) -> &[u8] {
     }
 }
 
-/// The runs of printable ASCII and tabs in a content, those of at least [`STRING`] bytes.
-pub fn strings(content: &[u8]) -> impl Iterator<Item = &str> {
-    let printable = |byte: &u8| matches!(byte, b' '..=b'~' | b'\t');
-    let runs = content.split(move |byte| !printable(byte)).filter(|run| run.len() >= STRING);
-    runs.filter_map(|run| std::str::from_utf8(run).ok())
+/// Finds the runs of printable ASCII and tabs in a content that comes in pieces, those of at least [`STRING`] bytes.
+#[derive(Debug, Default)]
+pub struct Strings {
+    /// A run whose end has not come.
+    run: String,
+}
+
+impl Strings {
+    /// Takes the next piece and calls `found` with each run that ends in it.
+    pub fn add(&mut self, piece: &[u8], mut found: impl FnMut(&str)) {
+        let mut rest = piece;
+        while let Some(end) = rest.iter().position(|byte| !matches!(byte, b' '..=b'~' | b'\t')) {
+            let (run, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            if self.run.is_empty() {
+                give(ascii(run), &mut found);
+            } else {
+                self.run.push_str(ascii(run));
+                give(&std::mem::take(&mut self.run), &mut found);
+            }
+            rest = after.get(1..).unwrap_or_default();
+        }
+        self.run.push_str(ascii(rest));
+    }
+
+    /// The last run, once all pieces were taken.
+    pub fn finish(self, mut found: impl FnMut(&str)) {
+        give(&self.run, &mut found);
+    }
+}
+
+fn ascii(run: &[u8]) -> &str {
+    std::str::from_utf8(run).unwrap_or_default()
+}
+
+fn give(run: &str, found: &mut impl FnMut(&str)) {
+    if run.len() >= STRING {
+        found(run);
+    }
 }
 
 /// The shortest run that counts as a string, in bytes.
@@ -196,13 +286,61 @@ mod tests {
 
     #[test]
     fn finds_strings() {
-        let found: Vec<_> = strings(b"abc\0abcd\xffa\tb c\nlast").collect();
-        assert_eq!(found, ["abcd", "a\tb c", "last"]);
+        let content = b"abc\0abcd\xffa\tb c\nlast";
+        for size in 1..=content.len() {
+            let (mut strings, mut found) = (Strings::default(), Vec::new());
+            content.chunks(size).for_each(|piece| strings.add(piece, |text| found.push(text.to_owned())));
+            strings.finish(|text| found.push(text.to_owned()));
+            assert_eq!(found, ["abcd", "a\tb c", "last"]);
+        }
     }
 
     #[test]
     fn numbers_lines() {
-        assert_eq!(numbered("x\r\n\ny\n"), "     1\tx\n     2\t\n     3\ty");
-        assert_eq!(numbered(""), "");
+        let numbered = |lines: &[&str]| {
+            let mut numbered = Numbered::default();
+            lines.iter().for_each(|line| numbered.add(line));
+            numbered.finish()
+        };
+        assert_eq!(numbered(&["x", "", "y"]), "     1\tx\n     2\t\n     3\ty");
+        assert_eq!(numbered(&[]), "");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn counts_and_selects_as_if_all_came_at_once(
+            content in proptest::collection::vec(proptest::sample::select(b"ab \t\r\n\n\x0b\xff".to_vec()), 0..600),
+            size in 1..300_usize,
+            count in 0..12_u64,
+            start in 1..20_u64,
+        ) {
+            let mut counts = Counts::default();
+            content.chunks(size).for_each(|piece| counts.add(piece));
+            let counts = counts.finish();
+            let space = |byte: &u8| b" \t\n\x0b\x0c\r".contains(byte);
+            assert_eq!(counts.bytes, content.len() as u64);
+            assert_eq!(counts.lines, content.iter().filter(|byte| **byte == b'\n').count() as u64);
+            assert_eq!(counts.words, content.split(space).filter(|word| !word.is_empty()).count() as u64);
+
+            let all: Vec<_> = split(&content).collect();
+            let (number, first) = (count as usize, start as usize - 1);
+            for (selection, expected) in [
+                (Selection::Last(count), &all[all.len().saturating_sub(number)..]),
+                (Selection::First(count), &all[..number.min(all.len())]),
+                (Selection::From(count, start), {
+                    let rest = &all[first.min(all.len())..];
+                    &rest[..number.min(rest.len())]
+                }),
+                (Selection::UpTo(count, start), {
+                    let end = all.len().min(first + 1);
+                    &all[end.saturating_sub(number)..end]
+                }),
+            ] {
+                let mut selector = Selector::new(selection);
+                let mut pieces = content.chunks(size);
+                while pieces.next().is_some_and(|piece| selector.add(piece)) {}
+                assert_eq!(selector.finish(), expected, "{selection:?}");
+            }
+        }
     }
 }

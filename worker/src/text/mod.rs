@@ -4,4 +4,5 @@ pub mod backtrace;
 pub mod lines;
 pub mod path;
 pub mod pattern;
+pub mod search;
 pub mod selinux;

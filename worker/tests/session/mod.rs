@@ -1,7 +1,7 @@
 //! A session as a worker sees it, over a few files in memory.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
+use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair};
 use rex_protocol::failure::{Denial, FailureKind};
 use rex_protocol::fs::*;
 use rex_protocol::handle::Handle;
@@ -24,6 +24,8 @@ pub(crate) struct World {
     /// `verb path` and the error number that the kernel gives.
     pub(crate) refused: BTreeMap<String, i32>,
     pub(crate) redacted: BTreeMap<String, Vec<String>>,
+    /// Whether files are donated.
+    pub(crate) donates: bool,
     pub(crate) limits: Limits,
     pub(crate) arguments: String,
 }
@@ -72,7 +74,8 @@ pub(crate) fn pair() -> (OwnedFd, OwnedFd) {
 
 /// Serves one worker until it has finished or is gone.
 pub(crate) fn serve(socket: OwnedFd, world: World, script: &str) -> Report {
-    let mut session = Session { socket, open: BTreeMap::new(), next: 1, report: Report { world, ..Report::default() } };
+    let report = Report { world, ..Report::default() };
+    let mut session = Session { socket, open: BTreeMap::new(), next: 1, donation: None, report };
     let mut buffer = vec![0; wire::PACKET];
     while !session.report.finished {
         let length = recv(session.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()).unwrap_or(0);
@@ -104,14 +107,22 @@ struct Session {
     socket: OwnedFd,
     open: BTreeMap<u64, String>,
     next: u64,
+    /// What goes out with the next answer.
+    donation: Option<std::fs::File>,
     report: Report,
 }
 
 type Answer<T> = Result<T, Failure>;
 
 impl Session {
-    fn send(&self, message: &ToWorker) {
-        let _ = send(self.socket.as_raw_fd(), &wire::encode(message).unwrap(), MsgFlags::MSG_NOSIGNAL);
+    fn send(&mut self, message: &ToWorker) {
+        let packet = wire::encode(message).unwrap();
+        let donation = self.donation.take();
+        let descriptors: Vec<_> = donation.iter().map(AsRawFd::as_raw_fd).collect();
+        let control = [ControlMessage::ScmRights(&descriptors)];
+        let control = if descriptors.is_empty() { &control[..0] } else { &control };
+        let pieces = [std::io::IoSlice::new(&packet)];
+        let _ = sendmsg::<()>(self.socket.as_raw_fd(), &pieces, control, MsgFlags::MSG_NOSIGNAL, None);
     }
 
     fn hear(&mut self, message: FromWorker<'_>, script: &str) {
@@ -159,7 +170,7 @@ impl Session {
             };
         }
         dispatch!(OpenDir => open_dir, OpenFile => open_file, OpenEntry => open_entry, Read => read,
-            ReadRedacted => read_redacted, Write => write, Touch => touch, MakeDir => make_dir, ListDir => list,
+            Donate => donate, ReadRedacted => read_redacted, Write => write, Touch => touch, MakeDir => make_dir, ListDir => list,
             Stat => stat, DeleteFile => delete_file, DeleteDir => delete_dir);
         panic!("`{name}` is not an operation")
     }
@@ -269,6 +280,21 @@ impl Session {
             text: Chunk::try_from(text.unwrap_or_default().into_bytes()).unwrap(),
             next: (index + 1 < lines.len()).then_some(request.offset + 1),
         })
+    }
+
+    fn donate(&mut self, request: Donate) -> Answer<Donated> {
+        let path = self.path(request.file);
+        self.ask("read", &path)?;
+        let content = &self.report.world.files[&path];
+        if !self.report.world.donates {
+            return Err(refused(libc::EOPNOTSUPP));
+        }
+        let name = std::ffi::CString::new("donated").unwrap();
+        let mut file: std::fs::File =
+            nix::sys::memfd::memfd_create(&*name, nix::sys::memfd::MFdFlags::MFD_CLOEXEC).unwrap().into();
+        std::io::Write::write_all(&mut file, content).unwrap();
+        self.donation = Some(file);
+        Ok(Donated { size: content.len() as u64 })
     }
 
     fn write(&mut self, request: Write) -> Answer<Written> {

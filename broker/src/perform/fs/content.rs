@@ -147,10 +147,19 @@ impl Perform for Donate {
     fn perform(file: Granted<Self::Target>, state: &mut State) -> Result<Donated, Stop> {
         let file = file.into_inner();
         readable(&file)?;
+        let fault = |errno| refused(errno, "donate", &file.path);
+        // Looked at before it is opened once more: to open a file of a kernel file system may already do something.
+        if !fs::holds_content(&*file.fd).map_err(fault)? {
+            return Err(fault(Errno::EOPNOTSUPP).into());
+        }
         // Whatever the handle was opened for: this one can read and nothing else, and has a position of its own.
-        let fd = fs::reopen(&*file.fd, OFlag::O_RDONLY).map_err(|errno| refused(errno, "open", &file.path))?;
-        let (_, stat) = look(&fd, &file.path)?;
+        let fd = fs::reopen(&*file.fd, OFlag::O_RDONLY).map_err(fault)?;
+        let (kind, stat) = look(&fd, &file.path)?;
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        if kind != EntryKind::File || size == 0 {
+            return Err(fault(Errno::EOPNOTSUPP).into());
+        }
         state.donate(fd);
-        Ok(Donated { size: u64::try_from(stat.st_size).unwrap_or(0) })
+        Ok(Donated { size })
     }
 }

@@ -2,9 +2,12 @@
 
 use super::flags::{Flag, Flags, read};
 use super::open;
+use crate::channel::Channel;
 use crate::error::{Error, Io, Result};
 use crate::script::Surface;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// The longest array that `seq` makes.
 const SEQUENCE: i128 = 10_000_000;
@@ -24,42 +27,47 @@ pub(super) fn register(surface: &mut Surface) {
     let channel = surface.channel();
     surface.function("awk_field", move |n: i64, delimiter: &str, path: &str| -> Result<Array> {
         let n = field_number(n)?;
-        let text = open(&channel, path)?.text()?;
-        Ok(text.lines().filter_map(|line| field(line, delimiter, n)).map(value).collect())
+        lines(&channel, path, |line| field(line, delimiter, n).map(value))
     });
     let channel = surface.channel();
     surface.function("awk_filter", move |wanted: &str, path: &str| -> Result<Array> {
-        let text = open(&channel, path)?.text()?;
-        Ok(text.lines().filter(|line| line.contains(wanted)).map(value).collect())
+        let wanted = memchr::memmem::Finder::new(wanted);
+        lines(&channel, path, |line| wanted.find(line.as_bytes()).map(|_| value(line)))
     });
     let channel = surface.channel();
     surface.function("awk_filter_field", move |n: i64, delimiter: &str, wanted: &str, path: &str| -> Result<Array> {
         let n = field_number(n)?;
-        let text = open(&channel, path)?.text()?;
-        let matches = |line: &&str| field(line, delimiter, n).is_some_and(|field| field.contains(wanted));
-        Ok(text.lines().filter(matches).map(value).collect())
+        let matches = |line: &str| field(line, delimiter, n).is_some_and(|field| field.contains(wanted));
+        lines(&channel, path, |line| matches(line).then(|| value(line)))
     });
     let channel = surface.channel();
     surface.function("awk_filter_range", move |start: i64, end: i64, path: &str| -> Result<Array> {
         let (first, count) = range(start, end)?;
-        let text = open(&channel, path)?.text()?;
-        Ok(text.lines().skip(first).take(count).map(value).collect())
+        let mut at = 0..;
+        let wanted = first..first.saturating_add(count);
+        lines(&channel, path, |line| at.next().is_some_and(|at: usize| wanted.contains(&at)).then(|| value(line)))
     });
     let channel = surface.channel();
     surface.function("awk_sum", move |n: i64, delimiter: &str, path: &str| -> Result<f64> {
         let n = field_number(n)?;
-        let text = open(&channel, path)?.text()?;
-        let numbers = text.lines().filter_map(|line| field(line, delimiter, n)?.trim().parse::<f64>().ok());
-        Ok(numbers.sum::<f64>() + 0.0)
+        let mut sum = 0.0;
+        open(&channel, path)?.each_line(|line| {
+            let number = field(line, delimiter, n).and_then(|field| field.trim().parse::<f64>().ok());
+            sum += number.unwrap_or_default();
+        })?;
+        Ok(sum)
     });
     let channel = surface.channel();
     surface.function("awk_count_unique", move |n: i64, delimiter: &str, path: &str| -> Result<Map> {
         let n = field_number(n)?;
-        let text = open(&channel, path)?.text()?;
-        let mut counts: std::collections::BTreeMap<&str, i64> = std::collections::BTreeMap::new();
-        for field in text.lines().filter_map(|line| field(line, delimiter, n)) {
-            *counts.entry(field).or_default() += 1;
-        }
+        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+        open(&channel, path)?.each_line(|line| {
+            let Some(field) = field(line, delimiter, n) else { return };
+            match counts.get_mut(field) {
+                Some(count) => *count += 1,
+                None => _ = counts.insert(field.to_owned(), 1),
+            }
+        })?;
         Ok(counts.into_iter().map(|(field, count)| (field.into(), count.into())).collect())
     });
     surface.function("awk_split", |text: &str, delimiter: &str| text.split(delimiter).map(value).collect::<Array>());
@@ -71,6 +79,13 @@ pub(super) fn register(surface: &mut Surface) {
         let step = flags.first().map_or(1, |Seq::Step(step)| *step);
         sequence(start, end, step)
     });
+}
+
+/// What `of` makes of the lines of a file, those that it makes something of.
+fn lines(channel: &Rc<Channel>, path: &str, mut of: impl FnMut(&str) -> Option<Dynamic>) -> Result<Array> {
+    let mut made = Array::new();
+    open(channel, path)?.each_line(|line| made.extend(of(line)))?;
+    Ok(made)
 }
 
 fn value(text: &str) -> Dynamic {

@@ -6,9 +6,9 @@ use crate::channel::Channel;
 use crate::error::{Error, Io, Result};
 use crate::script::file::NO_LINE_ZERO;
 use crate::script::{Surface, item, number};
-use crate::text::lines::{self, Selection};
-use crate::text::pattern;
-use rhai::{Array, Dynamic, Map, NativeCallContext};
+use crate::text::lines::{Numbered, Selection};
+use crate::text::search::Search;
+use rhai::{Array, ImmutableString, Map, NativeCallContext};
 use std::rc::Rc;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,8 +78,13 @@ pub(super) fn register(surface: &mut Surface) {
     let channel = surface.channel();
     surface.function("cat", move |context: NativeCallContext<'_>, flags: Array, path: &str| -> Result<String> {
         let flags: Vec<Cat> = read(&context, &flags)?;
-        let text = open(&channel, path)?.text()?;
-        Ok(if flags.is_empty() { text } else { lines::numbered(&text) })
+        let file = open(&channel, path)?;
+        if flags.is_empty() {
+            return file.text();
+        }
+        let mut numbered = Numbered::default();
+        file.each_line(|line| numbered.add(line))?;
+        Ok(numbered.finish())
     });
 
     let channel = surface.channel();
@@ -156,19 +161,21 @@ fn grep(channel: &Rc<Channel>, flags: &[Grep], pattern: &str, path: &str) -> Res
     let has = |flag| flags.contains(&flag);
     let most = flags.iter().find_map(|flag| if let Grep::MaxCount(most) = flag { Some(*most) } else { None });
     let most = most.and_then(|most| usize::try_from(most).ok()).filter(|most| *most > 0).unwrap_or(usize::MAX);
+    let (count, numbers) = (has(Grep::Count), has(Grep::LineNumber));
+    let search = || {
+        let expression = if has(Grep::IgnoreCase) { format!("(?i){pattern}") } else { pattern.to_owned() };
+        Ok(Search::new(&expression, pattern)?.inverted(has(Grep::Invert)).at_most(most))
+    };
+    let (mut lines, mut found) = (Array::new(), 0_u64);
     // What is hidden from the script is hidden before it is searched.
-    let text = open(channel, path)?.text()?;
-    let expression = if has(Grep::IgnoreCase) { format!("(?i){pattern}") } else { pattern.to_owned() };
-    let regex = pattern::regex(&expression, pattern)?;
-    let invert = has(Grep::Invert);
-    let found = text.lines().zip(1_u64..).filter(|(line, _)| regex.is_match(line) != invert).take(most);
-    Ok(if has(Grep::Count) {
-        vec![found.count().to_string().into()]
-    } else if has(Grep::LineNumber) {
-        found.map(|(line, number)| format!("{number}:{line}").into()).collect()
-    } else {
-        found.map(|(line, _)| Dynamic::from(rhai::ImmutableString::from(line))).collect()
-    })
+    open(channel, path)?.find(search, |number, line| {
+        found += 1;
+        if count {
+            return;
+        }
+        lines.push(if numbers { format!("{number}:{line}").into() } else { ImmutableString::from(line).into() });
+    })?;
+    Ok(if count { vec![found.to_string().into()] } else { lines })
 }
 
 #[cfg(test)]
