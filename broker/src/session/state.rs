@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) limits: Limits,
     /// When the run's time is up.
     deadline: Option<Instant>,
+    /// Whether answers can carry descriptors.
+    donates: bool,
     /// A descriptor that goes out with the answer.
     donation: Option<OwnedFd>,
     account: Account,
@@ -48,9 +50,15 @@ impl State {
             dictionary: None,
             limits,
             deadline: Instant::now().checked_add(Duration::from_millis(limits.time_ms)),
+            donates: true,
             donation: None,
             account: Account::default(),
         }
+    }
+
+    /// For a conversation in which answers carry no descriptors.
+    pub(crate) fn without_donations(self) -> Self {
+        Self { donates: false, ..self }
     }
 
     /// What has happened so far.
@@ -100,6 +108,11 @@ impl State {
     /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::might_allow`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// Whether [`Self::donate`] has a way to whoever asks.
+    pub(crate) fn can_donate(&self) -> bool {
+        self.donates
     }
 
     /// Has a descriptor go out with the answer to the request.

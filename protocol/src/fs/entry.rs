@@ -45,7 +45,7 @@ pub struct DirEntry {
 pub struct ListDir {
     /// The directory.
     pub dir: Handle<Dir>,
-    /// To go on: the listing of the reply before.
+    /// To go on: the listing of the reply before. The request uses the handle up, however it ends.
     pub listing: Option<Handle<Listing>>,
 }
 
