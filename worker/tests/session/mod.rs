@@ -336,6 +336,7 @@ impl Session {
         let (kind, path) = match request.object {
             Object::Dir(dir) => (EntryKind::Dir, self.path(dir)),
             Object::File(file) => (EntryKind::File, self.path(file)),
+            Object::Link(link) => (EntryKind::Symlink, self.path(link)),
         };
         self.ask("stat", &path)?;
         let size = self.report.world.files.get(&path).map_or(0, Vec::len) as u64;
@@ -347,12 +348,14 @@ impl Session {
             blocks: 8,
             links: 1,
             inode: 7,
+            device: 1,
             uid: 1000,
             gid: 100,
             user,
             group: Some(Text::cut("users")),
             modified_seconds: 1_700_000_000,
             modified_nanos: 5,
+            changed_seconds: 1_700_000_000,
         })
     }
 
