@@ -135,13 +135,13 @@ impl Directory {
     pub(super) fn list(&self, mut each: impl FnMut(fs::DirEntry)) -> Result<()> {
         let mut listing = None;
         loop {
-            let request = ListDir { dir: self.0.held.handle(), listing: listing.as_ref().map(Held::handle) };
+            // Each request uses its listing's handle up, however it ends: there is nothing to let go of.
+            let request = ListDir { dir: self.0.held.handle(), listing };
             let page = self.channel().call(&request).map_err(|failure| refuse::general(&failure, &self.0.path))?;
             page.entries.into_iter().for_each(&mut each);
-            let Some(more) = page.more else { return Ok(()) };
-            // The session may go on with the same handle: it is let go of only at the end.
-            if listing.as_ref().is_none_or(|held| held.handle() != more) {
-                listing = Some(Held::new(self.channel(), more));
+            match page.more {
+                None => return Ok(()),
+                more => listing = more,
             }
         }
     }
