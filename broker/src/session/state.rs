@@ -6,6 +6,7 @@ use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,8 @@ pub(crate) struct State {
     /// The redaction dictionary, once it was needed.
     pub(crate) dictionary: Option<Rc<Dictionary>>,
     pub(crate) limits: Limits,
+    /// What is staged for files, in bytes.
+    staged: Rc<Cell<u64>>,
     /// When the run's time is up.
     deadline: Option<Instant>,
     /// Whether answers can carry descriptors.
@@ -49,6 +52,7 @@ impl State {
             handles: Handles::new(limits.handles),
             dictionary: None,
             limits,
+            staged: Rc::default(),
             deadline: Instant::now().checked_add(Duration::from_millis(limits.time_ms)),
             donates: true,
             donation: None,
@@ -108,6 +112,11 @@ impl State {
     /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::might_allow`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// The account of what is staged for all files together, in bytes.
+    pub(crate) fn staged(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.staged)
     }
 
     /// Whether [`Self::donate`] has a way to whoever asks.
