@@ -68,7 +68,8 @@ impl Session {
         loop {
             let (part, after) = rest.split_at(rest.len().min(CHUNK));
             let more = !after.is_empty();
-            let content = Chunk::try_from(part.to_vec()).map_err(|error| failed(FailureKind::InvalidArguments, error))?;
+            let content =
+                Chunk::try_from(part.to_vec()).map_err(|error| failed(FailureKind::InvalidArguments, error))?;
             let placement = Placement::Atomic { preserve_ownership: true };
             let written = self.call(&Write { file: file.handle(), placement, content, more })?;
             if !more {
@@ -133,8 +134,7 @@ impl Session {
     }
 
     fn open_in(&self, dir: Handle<Dir>, name: Name) -> Result<Held<File>, CallError> {
-        let request =
-            OpenFile { dir, name, read: true, write: false, create: None, follow: true, write_next: false };
+        let request = OpenFile { dir, name, read: true, write: false, create: None, follow: true, write_next: false };
         Ok(self.hold(self.call(&request)?.file))
     }
 

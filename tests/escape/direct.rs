@@ -121,7 +121,11 @@ fn a_client_that_breaks_the_rules_loses_its_own_session() {
         ("a name that is too long", long_name(), decodes),
         ("a body that is no request", raw_request(vec![], OpenDir::NAME, vec![9; 40]), decodes),
         ("an empty body", raw_request(vec![], OpenDir::NAME, vec![]), decodes),
-        ("a length that lies", raw_request(vec![], OpenDir::NAME, vec![253, 255, 255, 255, 255, 255, 255, 255, 7]), decodes),
+        (
+            "a length that lies",
+            raw_request(vec![], OpenDir::NAME, vec![253, 255, 255, 255, 255, 255, 255, 255, 7]),
+            decodes,
+        ),
         ("a path that is not canonical", with_path(b"/etc/../etc"), decodes),
         ("a relative path", with_path(b"etc"), decodes),
         ("a path with a NUL", with_path(b"/etc\0/x"), decodes),
@@ -143,7 +147,11 @@ fn a_client_that_breaks_the_rules_loses_its_own_session() {
         ("a handle closed that is not open", raw_request(vec![u64::MAX], "fs.read", vec![]), "closed a handle"),
         ("many handles closed", raw_request(vec![7; 100_000], "fs.read", vec![]), "closed a handle"),
         ("two requests at once", [request(&open_dir(Path::new("/"))), make.clone()].concat(), "did not wait"),
-        ("a request and a part of one", [request(&open_dir(Path::new("/"))), make[..3].to_vec()].concat(), "did not wait"),
+        (
+            "a request and a part of one",
+            [request(&open_dir(Path::new("/"))), make[..3].to_vec()].concat(),
+            "did not wait",
+        ),
     ];
     let mut wrong = Vec::new();
     for (what, bytes, ending) in attacks {
@@ -196,7 +204,10 @@ fn the_client_of_a_script_asks_for_no_operation() {
         let script = [PREAMBLE.as_slice(), &frame(&submission("sleep(100)")).expect("a frame")].concat();
         stream.write_all(&[script, more].concat()).expect("the broker reads");
         let messages = heard(&mut stream);
-        assert!(!messages.iter().any(|message| matches!(message, ToClient::Outcome(_) | ToClient::Reply(_))), "{messages:?}");
+        assert!(
+            !messages.iter().any(|message| matches!(message, ToClient::Outcome(_) | ToClient::Reply(_))),
+            "{messages:?}"
+        );
     }
     assert!(!witness.exists());
     daemon.until("no session is left", Daemon::is_idle);

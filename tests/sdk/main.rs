@@ -1,5 +1,5 @@
 //! The client library: scripts that are run and operations that are performed by a Rust program.
 
 mod operations;
-mod sessions;
 mod scripts;
+mod sessions;

@@ -1,7 +1,7 @@
 //! Operations that a program performs itself: what they do, and what policy says to them.
 
 use rex_client::fs::{Donate, EntryKind, MakeDir, Read};
-use rex_client::{AbsPath, Broker, CallError, FailureKind, Policy, Session, Terms};
+use rex_client::{AbsPath, Broker, CHUNK, CallError, Chunk, FailureKind, Name, Policy, Session, Terms};
 use rex_tests::{Daemon, Settings, programs};
 use std::path::Path;
 
@@ -64,14 +64,15 @@ fn a_directory_of_many_pages_is_listed_whole() {
     }
     let outcome = session.end().expect("an outcome");
     assert!(outcome.usage.operations >= 12, "it takes several pages: {outcome:?}");
+    let ran = daemon.run(&format!("ls({folder:?}).len() + ls({folder:?}).len()"));
+    assert_eq!(ran.output(), "10000", "{ran:?}");
 }
 
 #[test]
 fn what_policy_does_not_allow_is_denied_and_the_session_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("a"), "content").expect("a file");
-    let daemon =
-        Daemon::start(&Settings { policy: permit(OPEN_AND_READ, folder.path()), ..Settings::default() });
+    let daemon = Daemon::start(&Settings { policy: permit(OPEN_AND_READ, folder.path()), ..Settings::default() });
     let session = session(&daemon);
     let path = folder.path().join("new");
     let denied = session.write_file(&path, "x").expect_err("policy says no");
@@ -94,8 +95,7 @@ fn a_policy_that_comes_with_the_session_narrows() {
     for name in ["a", "b"] {
         std::fs::write(folder.path().join(name), name).expect("a file");
     }
-    let daemon =
-        Daemon::start(&Settings { policy: permit(OPEN_AND_READ, folder.path()), ..Settings::default() });
+    let daemon = Daemon::start(&Settings { policy: permit(OPEN_AND_READ, folder.path()), ..Settings::default() });
     let own = format!(
         "{}permit(principal, action, resource == file_system::File::{:?});\npermit(principal, action, resource in file_system::Dir::\"/etc\");",
         permit(r#"file_system::Action::"open""#, folder.path()),
@@ -119,7 +119,7 @@ fn a_standalone_session_has_only_the_policy_that_it_brings() {
     let session = broker().operate(terms).expect("a session");
     assert_eq!(session.read_file(folder.path().join("a")).expect("policy says yes"), b"content");
     assert!(session.read_file("/etc/passwd").expect_err("policy says no").is_denial());
-    assert_eq!(session.end().expect("an outcome").usage.operations, 7);
+    assert_eq!(session.end().expect("an outcome").usage.operations, 5);
 }
 
 #[test]
@@ -133,6 +133,32 @@ fn no_descriptor_is_donated_to_a_client() {
     assert!(failed.to_string().contains("only in the conversation of a worker"), "{failed}");
     let read = session.call(&Read { file: file.handle(), offset: 0, length: 100 }).expect("it goes on");
     assert_eq!(&*read, b"content");
+}
+
+#[test]
+fn what_is_staged_for_all_files_together_is_limited() {
+    use rex_client::fs::{OpenFile, Placement, Write};
+    let daemon = Daemon::start(&Settings { config: "[limits]\nmemory_mib = 32\n".into(), ..Settings::default() });
+    let session = session(&daemon);
+    let dir = session.open_dir(daemon.folder()).expect("it is opened");
+    let content = Chunk::try_from(vec![b'x'; CHUNK]).expect("a chunk");
+    let stage = |name: &str| {
+        let name = Name::parse(name).expect("a name");
+        let (read, write, create) = (false, true, Some(0o600));
+        let request = OpenFile { dir: dir.handle(), name, read, write, create, follow: false, write_next: true };
+        let file = session.hold(session.call(&request).expect("it is opened").file);
+        let placement = Placement::InPlace;
+        let request = Write { file: file.handle(), placement, content: content.clone(), more: true };
+        let parts = 1 + (0..200).take_while(|_| session.call(&request).is_ok()).count();
+        (file, parts)
+    };
+    let (first, whole) = stage("a");
+    assert!(whole > 200, "25 MiB fit");
+    let (second, rest) = stage("b");
+    assert!(rest < 64, "of 32 MiB at most 7 are left, not {rest} parts");
+    // What was staged goes with its file.
+    drop((first, second));
+    assert!(stage("c").1 > 200);
 }
 
 #[test]

@@ -53,7 +53,10 @@ fn a_standalone_run_stands_under_the_policy_that_it_brings() {
     let broker = || Broker::standalone_by(programs().join("rex-broker")).expect("a session");
     let reads = Submission::new("cat(\"/usr/lib/os-release\").len() > 0");
     let refused = broker().submit(reads.clone()).expect("a submission").wait();
-    assert!(matches!(&refused, Err(Error::Refused(refusal)) if refusal.reason == RefusalReason::NoPolicy), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Refused(refusal)) if refusal.reason == RefusalReason::NoPolicy),
+        "{refused:?}"
+    );
     let everything = Policy::new("all", "permit(principal, action, resource);");
     let finished = broker().submit(reads.clone().policy(everything)).expect("a run").wait().expect("an outcome");
     assert_eq!((finished.outcome.ending, finished.output.as_str()), (Ending::Succeeded, "true"));

@@ -73,7 +73,10 @@ fn terms_that_cannot_be_had_are_refused() {
     let daemon = with("");
     let open = |terms| broker(&daemon).operate(terms).expect_err("no session");
     let error = open(Terms::new().time_limit(Duration::from_secs(1_000_000)));
-    assert!(matches!(&error, Error::Refused(refusal) if refusal.reason == RefusalReason::Limit(LimitName::Time)), "{error}");
+    assert!(
+        matches!(&error, Error::Refused(refusal) if refusal.reason == RefusalReason::Limit(LimitName::Time)),
+        "{error}"
+    );
     let error = open(Terms::new().policy(Policy::new("bad.cedar", "permit(")));
     assert!(matches!(&error, Error::NotBegun(Ending::Failed { class: EndClass::Policy, .. })), "{error}");
     assert!(error.to_string().contains("bad.cedar"), "{error}");
