@@ -98,8 +98,8 @@ impl Run {
     }
 
     /// Calls `each` with every event as it comes, until the run has ended. The outcome is given back instead.
-    pub fn follow(mut self, mut each: impl FnMut(Event)) -> Result<Outcome, Error> {
-        while let Some(event) = self.next() {
+    pub fn follow(self, mut each: impl FnMut(Event)) -> Result<Outcome, Error> {
+        for event in self {
             match event? {
                 Event::Outcome(outcome) => return Ok(outcome),
                 event => each(event),
