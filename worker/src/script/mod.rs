@@ -3,20 +3,27 @@
 //! Each domain registers its functions on a [`Surface`]. A function that needs the system asks the
 //! session; all else is computed here.
 
+pub mod attributes;
 pub mod basics;
 pub mod command;
+pub mod content;
+pub mod core_dump;
 pub mod date;
 pub mod dir;
 pub mod entry;
+pub mod execute;
 pub mod file;
 pub mod import;
 pub mod json;
 pub mod kinds;
+pub mod link;
 pub mod log;
 pub mod metadata;
+pub mod moving;
 pub mod options;
 pub mod refuse;
 pub mod report;
+pub mod size;
 
 use crate::channel::Channel;
 use crate::value::Texts;
@@ -124,10 +131,17 @@ pub fn register(surface: &mut Surface) {
     basics::register(surface);
     json::register(surface);
     date::register(surface);
+    size::register(surface);
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
     dir::register(surface);
+    link::register(surface);
+    attributes::register(surface);
+    content::register(surface);
+    moving::register(surface);
+    execute::register(surface);
+    core_dump::register(surface);
     command::register(surface);
     import::register(surface);
 }

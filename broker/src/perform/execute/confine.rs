@@ -70,7 +70,8 @@ impl Walls {
             return Err(Failure::new(FailureKind::InvalidArguments, message));
         }
         let everywhere = |action| {
-            let reaches = ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
+            let reaches =
+                ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
             reaches.iter().flatten().all(|reach| reach.everywhere)
         };
         let filter = (confined || !network).then(|| Denied {
@@ -86,10 +87,12 @@ impl Walls {
         Ok(Self { layers, base, filter, network, abi })
     }
 
-    /// For a program that may do nothing but read these files.
-    pub(super) fn reading_only(files: &[&OwnedFd]) -> Result<Self, Failure> {
+    /// For a program that may do nothing but read these files, and what lies in these directories of the system.
+    pub(super) fn reading_only(files: &[&OwnedFd], data: &[&str]) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
         let mut base = common(abi);
+        let data = data.iter().filter_map(|path| places::ours(path));
+        base.extend(data.map(|object| Rule { object, rights: make_bitflags!(AccessFs::{ReadFile | ReadDir}) }));
         for file in files {
             base.push(rule(file, make_bitflags!(AccessFs::{ReadFile | Execute}))?);
         }
