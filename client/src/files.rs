@@ -87,12 +87,14 @@ impl Session {
         let dir = self.open_dir(path)?;
         let (mut entries, mut listing) = (Vec::new(), None);
         loop {
-            // Each request uses its listing's handle up.
-            let page = self.call(&ListDir { dir: dir.handle(), listing })?;
+            let request = ListDir { dir: dir.handle(), listing: listing.as_ref().map(Held::handle) };
+            let page = self.call(&request)?;
             entries.extend(page.entries);
             match page.more {
                 None => return Ok(entries),
-                more => listing = more,
+                // It goes on with the one that it has.
+                Some(_) if listing.is_some() => {}
+                Some(more) => listing = Some(self.hold(more)),
             }
         }
     }

@@ -1,12 +1,14 @@
 //! Puts the things of a case into its folder.
 
 use crate::case::{Identity, Item, Kind};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{Mode, UtimensatFlags, utimensat};
 use nix::sys::time::{TimeSpec, TimeValLike};
 use nix::unistd::{Group, User, mkfifo};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
@@ -19,7 +21,7 @@ pub(crate) fn make(root: &Path, item: &Item, fill: &impl Fn(&str) -> String) -> 
     let target = || item.target.as_deref().map(fill).ok_or_else(|| io::Error::other("a link without a target"));
     match item.kind {
         Kind::File => fs::write(&path, content(item, fill)?),
-        Kind::Gzip => fs::write(&path, gzip(&content(item, fill)?)),
+        Kind::Gzip => fs::write(&path, gzip(&content(item, fill)?)?),
         Kind::Dir => fs::create_dir_all(&path),
         Kind::Symlink => symlink(target()?, &path),
         Kind::Hardlink => fs::hard_link(root.join(target()?), &path),
@@ -88,33 +90,8 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A gzip file (RFC 1952) whose content is stored as it is.
-fn gzip(content: &[u8]) -> Vec<u8> {
-    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-    let mut blocks = content.chunks(0xffff).peekable();
-    if blocks.peek().is_none() {
-        file.extend([1, 0, 0, 0xff, 0xff]);
-    }
-    while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).expect("a chunk of at most 65535 bytes");
-        file.push(u8::from(blocks.peek().is_none()));
-        file.extend(length.to_le_bytes());
-        file.extend((!length).to_le_bytes());
-        file.extend(block);
-    }
-    file.extend(crc32(content).to_le_bytes());
-    let length = u32::try_from(content.len() & 0xffff_ffff).expect("32 bits");
-    file.extend(length.to_le_bytes());
-    file
-}
-
-fn crc32(content: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in content {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-        }
-    }
-    !crc
+fn gzip(content: &[u8]) -> io::Result<Vec<u8>> {
+    let mut file = GzEncoder::new(Vec::new(), Compression::default());
+    file.write_all(content)?;
+    file.finish()
 }

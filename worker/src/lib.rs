@@ -3,7 +3,7 @@
 //! * [`seal`] takes away what a worker does not need, before it sees a script;
 //! * [`channel`] is its one way out: requests to the session, and what the script says;
 //! * [`engine`] and [`script`] are the language and the functions that scripts call;
-//! * [`text`] is work on text that needs no permission.
+//! * [`text`] is work on text, and [`format`] on formats of files, that needs no permission.
 //!
 //! Nothing here decides or performs an operation. A bug here, or native code of an attacker, has the
 //! authority of a script and no more: what the session grants, one request at a time.
@@ -14,6 +14,7 @@ pub mod channel;
 pub mod engine;
 pub mod error;
 pub mod fault;
+pub mod format;
 pub mod run;
 pub mod script;
 pub mod seal;

@@ -78,9 +78,24 @@ impl Options for DeleteFileOptions {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct ReadLinesOptions {
+pub(super) struct ReadLinesOptions {
     count: Option<i64>,
     start: Option<u64>,
+}
+
+impl ReadLinesOptions {
+    /// Which lines they mean; nothing where they say nothing.
+    pub(super) fn selection(&self) -> Option<Selection> {
+        let count = |count: i64| count.unsigned_abs();
+        Some(match (self.count, self.start) {
+            (None, None) => return None,
+            (Some(n), None) if n < 0 => Selection::Last(count(n)),
+            (Some(n), None) => Selection::First(count(n)),
+            (Some(n), Some(start)) if n < 0 => Selection::UpTo(count(n), start),
+            (Some(n), Some(start)) => Selection::From(count(n), start),
+            (None, Some(start)) => Selection::From(u64::MAX, start),
+        })
+    }
 }
 
 impl Options for ReadLinesOptions {
@@ -113,9 +128,9 @@ impl Options for ReadPageOptions {
 
 /// A line that was found.
 #[derive(Debug, Clone)]
-struct Match {
-    number: i64,
-    content: ImmutableString,
+pub(super) struct Match {
+    pub(super) number: i64,
+    pub(super) content: ImmutableString,
 }
 
 #[derive(Debug, Clone)]
@@ -156,7 +171,12 @@ impl File {
 
     /// Gives it new content. For an atomic placement the new file is returned.
     pub(super) fn write(&self, text: &str, placement: Placement) -> Result<Option<File>> {
-        let mut rest = text.as_bytes();
+        self.write_bytes(text.as_bytes(), placement)
+    }
+
+    /// As [`Self::write`], with content that may be no text.
+    pub(super) fn write_bytes(&self, content: &[u8], placement: Placement) -> Result<Option<File>> {
+        let mut rest = content;
         loop {
             let (piece, after) = rest.split_at_checked(CHUNK).unwrap_or((rest, &[]));
             let more = !after.is_empty();
@@ -262,18 +282,8 @@ impl File {
     }
 
     fn lines(&self, options: &ReadLinesOptions) -> Result<Array> {
-        let count = |count: i64| count.unsigned_abs();
-        let selection = match (options.count, options.start) {
-            (None, None) => {
-                return Err(Error::new(Io::InvalidArguments, "Invalid arguments: No read line mode specified").into());
-            }
-            (Some(n), None) if n < 0 => Selection::Last(count(n)),
-            (Some(n), None) => Selection::First(count(n)),
-            (Some(n), Some(start)) if n < 0 => Selection::UpTo(count(n), start),
-            (Some(n), Some(start)) => Selection::From(count(n), start),
-            (None, Some(start)) => Selection::From(u64::MAX, start),
-        };
-        self.selected(selection)
+        let none = || Error::new(Io::InvalidArguments, "Invalid arguments: No read line mode specified");
+        self.selected(options.selection().ok_or_else(none)?)
     }
 
     /// Some of its lines.
@@ -309,9 +319,13 @@ impl File {
         Ok(lines.map(|(line, number)| Dynamic::from(Match { number, content: line.into() })).collect())
     }
 
+    /// What it is like, with the session's own answer.
+    pub(super) fn try_stat(&self) -> std::result::Result<rex_protocol::fs::Metadata, Failure> {
+        self.channel().call(&Stat { object: Object::File(self.0.held.handle()) })
+    }
+
     fn stat(&self) -> Result<rex_protocol::fs::Metadata> {
-        let request = Stat { object: Object::File(self.0.held.handle()) };
-        Ok(self.channel().call(&request).map_err(|failure| self.refused(&failure))?)
+        Ok(self.try_stat().map_err(|failure| self.refused(&failure))?)
     }
 
     fn refused(&self, failure: &Failure) -> Error {
@@ -325,7 +339,7 @@ pub(super) fn utf8(bytes: Vec<u8>) -> Result<String> {
 }
 
 /// A line as a value.
-fn line(bytes: Vec<u8>) -> Result<Dynamic> {
+pub(super) fn line(bytes: Vec<u8>) -> Result<Dynamic> {
     Ok(utf8(bytes)?.into())
 }
 

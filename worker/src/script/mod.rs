@@ -3,16 +3,21 @@
 //! Each domain registers its functions on a [`Surface`]. A function that needs the system asks the
 //! session; all else is computed here.
 
+pub mod archive;
 pub mod attributes;
 pub mod basics;
+pub mod certificate;
 pub mod command;
 pub mod content;
 pub mod core_dump;
 pub mod date;
 pub mod dir;
+pub mod elf;
 pub mod entry;
 pub mod execute;
 pub mod file;
+mod find;
+pub mod gzip;
 pub mod import;
 pub mod json;
 pub mod kinds;
@@ -21,9 +26,14 @@ pub mod log;
 pub mod metadata;
 pub mod moving;
 pub mod options;
+pub mod reader;
+mod recursive;
 pub mod refuse;
 pub mod report;
+mod seen;
 pub mod size;
+mod usage;
+mod walk;
 
 use crate::channel::Channel;
 use crate::value::Texts;
@@ -135,11 +145,17 @@ pub fn register(surface: &mut Surface) {
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
+    gzip::register(surface);
+    archive::register(surface);
+    certificate::register(surface);
+    elf::register(surface);
     dir::register(surface);
     link::register(surface);
     attributes::register(surface);
     content::register(surface);
     moving::register(surface);
+    find::register(surface);
+    usage::register(surface);
     execute::register(surface);
     core_dump::register(surface);
     command::register(surface);

@@ -127,7 +127,8 @@ pub fn split(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content.split_inclusive(|&byte| byte == b'\n').map(without_end)
 }
 
-fn without_end(line: &[u8]) -> &[u8] {
+/// A line without its end.
+pub fn without_end(line: &[u8]) -> &[u8] {
     match line.strip_suffix(b"\n") {
         Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
         None => line,
