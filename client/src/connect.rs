@@ -1,16 +1,14 @@
 //! The way to a broker: the daemon's socket, or a session of our own.
 
-use crate::run::Run;
-use crate::standalone::Session;
-use crate::{Error, Submission};
+use crate::conversation::Conversation;
+use crate::standalone::{self, Standalone};
+use crate::{Error, Run, Session, Submission, Terms};
 use interprocess::ConnectWaitMode;
 use interprocess::local_socket::{ConnectOptions, GenericFilePath, Stream, ToFsName};
-use nix::sys::socket::sockopt::{PeerCredentials, SendTimeout};
-use nix::sys::socket::{getsockopt, setsockopt};
-use nix::sys::time::{TimeVal, TimeValLike};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::geteuid;
-use rex_protocol::wire::{self, PREAMBLE};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
@@ -22,20 +20,24 @@ pub const SOCKET: &str = "/run/rex/broker.sock";
 
 /// How long a broker may take to accept a connection.
 const ACCEPTANCE: Duration = Duration::from_secs(5);
-/// How long a broker may take to read the next piece of a submission, in seconds.
-const PATIENCE: i64 = 20;
 
-/// A connection that a run can be submitted over.
+/// A connection, good for one run: of a script ([`Self::run`], [`Self::submit`]) or of operations that we ask for
+/// ourselves ([`Self::session`], [`Self::operate`]).
 #[derive(Debug)]
 pub struct Broker {
     socket: UnixStream,
-    session: Option<Session>,
+    standalone: Option<Standalone>,
 }
 
 impl Broker {
-    /// Connects to the daemon. What listens there must be root's or our own: a policy decides nothing if somebody else's
+    /// Connects to the daemon at [`SOCKET`].
+    pub fn connect() -> Result<Self, Error> {
+        Self::connect_to(SOCKET)
+    }
+
+    /// Connects to a daemon. What listens there must be root's or our own: a policy decides nothing if somebody else's
     /// program carries the script out and makes up its result.
-    pub fn listening_at(path: impl AsRef<Path>) -> Result<Self, Error> {
+    pub fn connect_to(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let unreachable = |cause| Error::Unreachable { path: path.to_owned(), cause };
         let owner = std::fs::metadata(path).map_err(unreachable)?.uid();
@@ -48,37 +50,47 @@ impl Broker {
         if !ours(peer) {
             return Err(Error::Untrusted { path: path.to_owned(), what: "what listens there", uid: peer });
         }
-        Ok(Self { socket, session: None })
+        Ok(Self { socket, standalone: None })
     }
 
-    /// Starts a session as our own user, without the daemon. It ends with its run.
+    /// Starts a session as our own user, without the daemon. It ends with its run, which must bring a policy.
+    ///
+    /// The broker's program is looked for beside our own, then where it is installed.
     pub fn standalone() -> Result<Self, Error> {
-        let (session, socket) = Session::start()?;
-        Ok(Self { socket, session: Some(session) })
+        Self::standalone_by(standalone::program())
+    }
+
+    /// As [`Self::standalone`], by the broker's program at `program`. The worker's program is looked for beside it.
+    pub fn standalone_by(program: impl AsRef<Path>) -> Result<Self, Error> {
+        let (standalone, socket) = Standalone::start(program.as_ref())?;
+        Ok(Self { socket, standalone: Some(standalone) })
+    }
+
+    /// Runs a script under the default limits. See [`Submission`] for what else can be said of a run.
+    pub fn run(self, script: impl Into<Vec<u8>>) -> Result<Run, Error> {
+        self.submit(Submission::new(script))
     }
 
     /// Submits a run, and does not wait for its acceptance.
     pub fn submit(self, submission: Submission) -> Result<Run, Error> {
-        let Broker { mut socket, session } = self;
-        let frame =
-            wire::frame(&submission.into_message()).map_err(|violation| Error::TooLarge(violation.to_string()))?;
-        setsockopt(&socket, SendTimeout, &TimeVal::seconds(PATIENCE))?;
-        let sent = socket.write_all(&PREAMBLE).and_then(|()| socket.write_all(&frame));
-        match sent {
-            Ok(()) => {}
-            // It refused before it had read everything: what it said waits to be read.
-            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Error::Silent),
-            Err(error) => return Err(Error::Connection(error)),
-        }
-        Ok(Run::over(OwnedFd::from(socket), session))
+        Ok(Run::over(Conversation::begin(self.socket, self.standalone, &submission.into_message()?)?))
+    }
+
+    /// Opens a session for operations under the default limits. See [`Terms`] for others.
+    pub fn session(self) -> Result<Session, Error> {
+        self.operate(Terms::new())
+    }
+
+    /// Opens a session for operations, and waits until it is accepted.
+    pub fn operate(self, terms: Terms) -> Result<Session, Error> {
+        Session::over(Conversation::begin(self.socket, self.standalone, &terms.into_message())?)
     }
 }
 
 impl From<UnixStream> for Broker {
     /// A connection that was made otherwise; who is at its other end is the caller's affair.
     fn from(socket: UnixStream) -> Self {
-        Self { socket, session: None }
+        Self { socket, standalone: None }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Why a run cannot be submitted or followed.
+//! Why a run or session cannot be had or followed.
 
-use rex_protocol::client::Refusal;
+use rex_protocol::client::{Ending, Refusal};
 use rex_protocol::limits::Limits;
 use std::io;
 use std::path::PathBuf;
 
-/// Why there is no outcome. A script that fails has one; this is about broker and connection.
+/// Why there is no outcome. A script that fails has one, and so has an operation; this is about broker and connection.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing listens at the socket, or it does not let us in.
@@ -37,9 +37,15 @@ pub enum Error {
     /// The submission is larger than can be sent.
     #[error("cannot submit the run: {0}")]
     TooLarge(String),
+    /// The arguments of the script cannot be written as JSON.
+    #[error("cannot submit the arguments: {0}")]
+    Arguments(String),
     /// The broker does not start the run.
     #[error("the run was refused: {}", .0.message)]
     Refused(Refusal),
+    /// A session for operations did not begin: its policy cannot be used.
+    #[error("the session did not begin{}", crate::session::said(.0))]
+    NotBegun(Ending),
     /// The broker sent what it cannot send.
     #[error("cannot understand the broker: {0}")]
     Protocol(String),

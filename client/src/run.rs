@@ -1,21 +1,12 @@
 //! A run, as its client sees it.
 
 use crate::Error;
-use crate::standalone::Session;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, send};
+use crate::conversation::Conversation;
 use rex_protocol::client::{FromClient, Outcome, ToClient};
 use rex_protocol::limits::Limits;
-use rex_protocol::wire::{self, Frames};
 use rex_protocol::worker::{Alarm, Log, Metric};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
-
-/// How long a broker may take to accept or refuse: a busy one starts a worker meanwhile.
-const ACCEPTANCE: Duration = Duration::from_secs(40);
-/// How long after the time limit the outcome may still come.
-const OVERTIME: Duration = Duration::from_secs(40);
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 /// What happens in a run. Times are nanoseconds since 1970.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,103 +36,113 @@ pub enum Event {
 
 /// A submitted run: an iterator of its events, the last of them an [`Event::Outcome`] or an error.
 /// Dropped before, the run is ended.
+///
+/// [`Self::wait`] is for those who want the result, [`Self::follow`] for those who want to hear what happens, the iterator
+/// for those who want to do something in between, and [`Self::poll_event`] for those who have other things to wait for.
+///
+/// ```no_run
+/// use rex_client::{Broker, Event};
+///
+/// # fn main() -> Result<(), rex_client::Error> {
+/// let mut run = Broker::connect()?.run("for n in 0..10 { info(`step ${n}`); }")?;
+/// while let Some(event) = run.next().transpose()? {
+///     if matches!(event, Event::Log(_, log) if log.message.contains("step 5")) {
+///         run.cancel();
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Run {
-    socket: OwnedFd,
-    session: Option<Session>,
-    frames: Frames,
-    submitted: Instant,
-    accepted: Option<(Instant, Limits)>,
+    conversation: Conversation,
     output: u64,
-    over: bool,
-    buffer: Vec<u8>,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finished {
+    /// How it ended, and what it used.
+    pub outcome: Outcome,
+    /// The script's value as text. It counts only if the run succeeded.
+    pub output: String,
 }
 
 impl Run {
-    pub(crate) fn over(socket: OwnedFd, session: Option<Session>) -> Self {
-        Self {
-            socket,
-            session,
-            frames: Frames::new(wire::FRAME),
-            submitted: Instant::now(),
-            accepted: None,
-            output: 0,
-            over: false,
-            buffer: vec![0; 64 * 1024],
+    pub(crate) fn over(conversation: Conversation) -> Self {
+        Self { conversation, output: 0 }
+    }
+
+    /// Waits for the end of the run.
+    ///
+    /// ```no_run
+    /// # use rex_client::{Broker, Ending};
+    /// # fn main() -> Result<(), rex_client::Error> {
+    /// let finished = Broker::connect()?.run("40 + 2")?.wait()?;
+    /// match finished.outcome.ending {
+    ///     Ending::Succeeded => assert_eq!(finished.output, "42"),
+    ///     Ending::Failed { class, message } => eprintln!("{class:?}: {message}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(self) -> Result<Finished, Error> {
+        let mut output = Vec::new();
+        let outcome = self.follow(|event| {
+            if let Event::Output(part) = event {
+                output.extend(part);
+            }
+        })?;
+        let output = String::from_utf8(output).map_err(|_| Error::Protocol("the output is not UTF-8".into()))?;
+        Ok(Finished { outcome, output })
+    }
+
+    /// Calls `each` with every event as it comes, until the run has ended. The outcome is given back instead.
+    pub fn follow(self, mut each: impl FnMut(Event)) -> Result<Outcome, Error> {
+        for event in self {
+            match event? {
+                Event::Outcome(outcome) => return Ok(outcome),
+                event => each(event),
+            }
         }
+        // The iterator was at its end before.
+        Err(Error::Ended(String::new()))
     }
 
     /// The next event if it has come; does not wait. After the last one always nothing.
     /// [`AsFd`] tells when to ask again, and [`Self::deadline`] when at the latest.
     pub fn poll_event(&mut self) -> Result<Option<Event>, Error> {
-        while !self.over {
-            if let Some(frame) = self.frames.next_frame().map_err(|violation| self.fault(violation))? {
-                let message = wire::decode(&frame).map_err(|violation| self.fault(violation))?;
-                return self.take(message).map(Some);
-            }
-            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
-                Ok(0) | Err(Errno::ECONNRESET) => return Err(self.lost()),
-                Ok(count) => self.frames.push(self.buffer.get(..count).unwrap_or_default()),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) if Instant::now() >= self.deadline() => return Err(self.late()),
-                Err(Errno::EAGAIN) => break,
-                Err(error) => {
-                    self.over = true;
-                    return Err(error.into());
-                }
-            }
+        match self.conversation.poll()? {
+            Some(message) => self.take(message).map(Some),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     /// When [`Self::poll_event`] is to be called even if nothing has come.
     pub fn deadline(&self) -> Instant {
-        match &self.accepted {
-            None => self.submitted + ACCEPTANCE,
-            Some((begun, limits)) => *begun + Duration::from_millis(limits.time_ms.min(u64::from(u32::MAX))) + OVERTIME,
-        }
+        self.conversation.deadline()
     }
 
     /// Tells the script to end: it has [`TERMINATION_GRACE_MS`] to do so by itself. Its outcome still comes.
     ///
     /// [`TERMINATION_GRACE_MS`]: rex_protocol::client::TERMINATION_GRACE_MS
     pub fn terminate(&mut self) {
-        self.tell(&FromClient::Terminate);
+        self.conversation.tell(&FromClient::Terminate);
     }
 
     /// Ends the script now. Its outcome still comes.
     pub fn cancel(&mut self) {
-        self.tell(&FromClient::Cancel);
-    }
-
-    /// Sends a small message. A broker that cannot be told anything more is found so by listening to it.
-    fn tell(&mut self, message: &FromClient) {
-        if self.over {
-            return;
-        }
-        if let Ok(frame) = wire::frame(message) {
-            // So small that it is sent whole or not at all.
-            let _ = send(self.socket.as_raw_fd(), &frame, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
-        }
+        self.conversation.tell(&FromClient::Cancel);
     }
 
     fn take(&mut self, message: ToClient) -> Result<Event, Error> {
         Ok(match message {
-            ToClient::Refused(refusal) => {
-                self.over = true;
-                return Err(Error::Refused(refusal));
-            }
-            ToClient::Accepted { .. } if self.accepted.is_some() => {
-                return Err(self.fault("the run was accepted twice"));
-            }
-            ToClient::Accepted { limits } => {
-                self.accepted = Some((Instant::now(), limits));
-                Event::Accepted(limits)
-            }
+            ToClient::Refused(refusal) => return Err(Error::Refused(refusal)),
+            ToClient::Accepted { limits } => Event::Accepted(limits),
             ToClient::Output(part) => {
                 self.output = self.output.saturating_add(part.len() as u64);
-                if self.accepted.is_none_or(|(_, limits)| self.output > limits.output) {
-                    return Err(self.fault("more output came than was agreed"));
+                if self.conversation.limits().is_none_or(|limits| self.output > limits.output) {
+                    return Err(self.conversation.fault("more output came than was agreed"));
                 }
                 Event::Output(part)
             }
@@ -152,37 +153,9 @@ impl Run {
             ToClient::Progress { operations, current } => {
                 Event::Progress { operations, current: current.into_string() }
             }
-            ToClient::Outcome(outcome) => {
-                self.over = true;
-                Event::Outcome(*outcome)
-            }
+            ToClient::Outcome(outcome) => Event::Outcome(*outcome),
+            ToClient::Reply(_) => return Err(self.conversation.fault("an answer came to no request")),
         })
-    }
-
-    fn fault(&mut self, what: impl ToString) -> Error {
-        self.over = true;
-        Error::Protocol(what.to_string())
-    }
-
-    /// The connection ended before the outcome.
-    fn lost(&mut self) -> Error {
-        self.over = true;
-        match &self.accepted {
-            // The kernel ends a session that hangs beyond its time: that is the limit, seen from here.
-            Some((begun, limits)) if begun.elapsed() >= Duration::from_millis(limits.time_ms) => {
-                Error::TimeLimit(Box::new(*limits))
-            }
-            _ => Error::Ended(self.session.as_mut().map(Session::end).unwrap_or_default()),
-        }
-    }
-
-    /// Nothing came for too long.
-    fn late(&mut self) -> Error {
-        self.over = true;
-        match &self.accepted {
-            Some((_, limits)) => Error::TimeLimit(Box::new(*limits)),
-            None => Error::Silent,
-        }
     }
 }
 
@@ -190,33 +163,14 @@ impl Iterator for Run {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.over {
-            match self.poll_event() {
-                Ok(None) => {}
-                result => return result.transpose(),
-            }
-            let left = self.deadline().saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(left.as_millis().saturating_add(1)).unwrap_or(PollTimeout::MAX);
-            let _ = poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout);
-        }
-        None
+        let message = self.conversation.next().transpose()?;
+        Some(message.and_then(|message| self.take(message)))
     }
 }
 
 /// Readable when an event may have come.
 impl AsFd for Run {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // With its outcome told, a session of ours is about to end: it is not hurried, but nothing stays behind.
-        if self.over
-            && let Some(session) = &mut self.session
-        {
-            session.farewell(self.socket.as_fd());
-        }
+        self.conversation.as_fd()
     }
 }

@@ -20,17 +20,16 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// A session that runs as our child. Dropped, it is ended.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct Standalone {
     child: Child,
 }
 
-impl Session {
-    /// Starts a session. Gives our end of its connection.
-    pub(crate) fn start() -> Result<(Self, UnixStream), Error> {
-        let program = program();
+impl Standalone {
+    /// Starts a session by the broker's program. Gives our end of its connection.
+    pub(crate) fn start(program: &Path) -> Result<(Self, UnixStream), Error> {
         let start = || {
             let (ours, theirs) = UnixStream::pair()?;
-            let child = Command::new(&program)
+            let child = Command::new(program)
                 .arg(ARGUMENT)
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 .stdout(Stdio::null())
@@ -40,7 +39,7 @@ impl Session {
                 .spawn()?;
             Ok((Self { child }, ours))
         };
-        start().map_err(|cause| Error::NoSession { program: program.clone(), cause })
+        start().map_err(|cause| Error::NoSession { program: program.to_owned(), cause })
     }
 
     /// Gives a session whose run has ended a moment to end as well: it closes its connection `socket` by that.
@@ -71,7 +70,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Standalone {
     fn drop(&mut self) {
         // Both do nothing for a child that was waited for.
         let _ = self.child.kill();
@@ -87,7 +86,8 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-fn program() -> PathBuf {
+/// The broker's program, where it is looked for.
+pub(crate) fn program() -> PathBuf {
     std::env::current_exe()
         .and_then(|own| own.parent().map(|folder| folder.join(PROGRAM)).ok_or(io::ErrorKind::NotFound.into()))
         .ok()

@@ -53,6 +53,29 @@ impl Argument {
     }
 }
 
+macro_rules! from {
+    ($($type:ty: $variant:ident),* $(,)?) => {
+        $(impl From<$type> for Argument {
+            fn from(value: $type) -> Self {
+                Argument::$variant(value.into())
+            }
+        })*
+    };
+}
+from! { &str: String, String: String, i32: Integer, i64: Long, f64: Double, bool: Boolean }
+
+impl<A: Into<Argument>> From<Vec<A>> for Argument {
+    fn from(items: Vec<A>) -> Self {
+        Argument::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl From<BTreeMap<String, Argument>> for Argument {
+    fn from(items: BTreeMap<String, Argument>) -> Self {
+        Argument::Map(items)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

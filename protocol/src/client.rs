@@ -1,12 +1,21 @@
 //! The conversation of a client with the broker, over a stream socket: [`crate::wire::PREAMBLE`], then frames.
 //!
 //! ```text
-//! client   Submit                          (Terminate | Cancel)?
-//! broker   Refused | Accepted (Warning | Log | Metric | Alarm | Output | Progress)* Outcome
+//! client   Submit            (Terminate | Cancel)?
+//! broker   Refused | Warning* Accepted (Log | Metric | Alarm | Output | Progress)* Outcome
 //! ```
 //!
-//! A client that goes away ends its run.
+//! Instead of a script a client may ask for operations itself, one at a time, as a worker does:
+//!
+//! ```text
+//! client   Operate           (Request -> broker Reply)* End
+//! broker   Refused | Warning* Accepted                   Outcome
+//! ```
+//!
+//! The outcome may come at any time: a limit was reached, or the client sent what it must not, such as a request before the
+//! reply to the one before. A client that goes away ends its run.
 
+use crate::Failure;
 use crate::limits::{LimitName, Limits};
 use crate::text::Text;
 use crate::worker::{Alarm, Level, Log, Metric};
@@ -14,6 +23,8 @@ use serde::{Deserialize, Serialize};
 
 /// The largest frame that a client may send after its submission, in bytes.
 pub const LATER_FRAME: usize = 64;
+/// The largest frame that a client may send after [`FromClient::Operate`], in bytes: what a worker may send at once.
+pub const OPERATION_FRAME: usize = crate::wire::PACKET;
 
 /// What a client sends.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +35,20 @@ pub enum FromClient {
     Terminate,
     /// End the script now.
     Cancel,
+    /// Let the client ask for operations itself. The first frame, and only that.
+    Operate(Box<Operate>),
+    /// Ask for an operation, after [`Self::Operate`].
+    Request {
+        /// Handles that the client has no more use for; closed first.
+        closed: Vec<u64>,
+        /// [`crate::Operation::NAME`]
+        name: Text<64>,
+        /// The encoded operation.
+        #[serde(with = "serde_bytes")]
+        body: Vec<u8>,
+    },
+    /// No operation follows; what came of the run is wanted.
+    End,
 }
 
 /// How long a script may go on after it was told to end, in milliseconds.
@@ -52,6 +77,19 @@ pub struct Submit {
     pub measure: bool,
     /// Send [`ToClient::Progress`] now and then.
     pub progress: bool,
+}
+
+/// A run without a script: the client asks for operations itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Operate {
+    /// [`crate::VERSION`] of the client.
+    pub version: Text<64>,
+    /// A policy that must allow each operation as well; standalone, the only one.
+    pub policy: Option<Policy>,
+    /// Refuse a policy that does not validate strictly against the schema instead of warning.
+    pub strict: bool,
+    /// [`Limits::time_ms`] other than the default one; more than the configured maximum is refused.
+    pub time_ms: Option<u64>,
 }
 
 /// A policy that comes with a run.
@@ -112,6 +150,8 @@ pub enum ToClient {
     },
     /// The run has ended. The last frame.
     Outcome(Box<Outcome>),
+    /// The answer to a [`FromClient::Request`]: its encoded reply, or why there is none.
+    Reply(Result<serde_bytes::ByteBuf, Failure>),
 }
 
 /// Why a run is not started.
@@ -150,7 +190,7 @@ pub struct Outcome {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
-    /// The script came to its end; its value was sent as output.
+    /// The script came to its end; its value was sent as output. Without a script: the client ended its run.
     Succeeded,
     /// It did not.
     Failed {
@@ -190,6 +230,8 @@ pub enum EndClass {
     WorkerDied,
     /// The worker broke the protocol or its seal.
     Violation,
+    /// The client of a run without a script broke the protocol.
+    ClientViolation,
     /// The session could not go on.
     Internal,
 }
@@ -199,7 +241,7 @@ pub enum EndClass {
 pub struct Usage {
     /// From the submission to the end.
     pub total_ns: u64,
-    /// From the script's start to its end; nothing where it did not start.
+    /// From the script's start to its end; nothing where it did not start, or there was none.
     pub script_ns: Option<u64>,
     /// Processor time of the worker.
     pub cpu_ns: u64,

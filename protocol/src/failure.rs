@@ -95,6 +95,8 @@ pub enum FailureKind {
     InvalidArguments,
     /// A path that cannot be used for this.
     InvalidPath,
+    /// The operation exists only in the conversation of a worker.
+    OnlyForWorkers,
     /// A limit of the run that leaves it alive: open handles.
     Limit(LimitName),
 }

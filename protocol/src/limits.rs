@@ -14,7 +14,7 @@ pub struct Limits {
     pub cpu_ms: u64,
     /// Address space of the worker, in bytes.
     pub memory: u64,
-    /// Steps of the interpreter.
+    /// Steps of the interpreter; in a run without a script requests, which the session counts.
     pub operations: u64,
     /// The script's result, in bytes.
     pub output: u64,
@@ -62,7 +62,7 @@ pub enum LimitName {
     Cpu,
     /// Memory of the worker.
     Memory,
-    /// Steps of the interpreter.
+    /// Steps of the interpreter, or requests of a run without a script.
     Operations,
     /// Depth of calls.
     CallDepth,

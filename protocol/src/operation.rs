@@ -3,7 +3,7 @@
 use crate::Action;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A request that a worker may make of its session: a plain struct, its reply, its name and the
+/// A request that a worker, or a client in its place, may make of its session: a plain struct, its reply, its name and the
 /// actions that policy may be asked for on its way.
 pub trait Operation: Serialize + DeserializeOwned {
     /// What a granted and performed request gives.

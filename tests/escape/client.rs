@@ -10,13 +10,13 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-fn connect(daemon: &Daemon) -> UnixStream {
+pub(crate) fn connect(daemon: &Daemon) -> UnixStream {
     let stream = UnixStream::connect(daemon.socket()).expect("the broker listens");
     stream.set_read_timeout(Some(Duration::from_secs(15))).expect("a timeout");
     stream
 }
 
-fn submission(script: &str) -> FromClient {
+pub(crate) fn submission(script: &str) -> FromClient {
     FromClient::Submit(Box::new(Submit {
         version: Text::cut(VERSION),
         script: script.into(),
@@ -35,7 +35,7 @@ fn submitted(script: &str) -> Vec<u8> {
 }
 
 /// Everything the broker says until it closes.
-fn heard(stream: &mut UnixStream) -> Vec<ToClient> {
+pub(crate) fn heard(stream: &mut UnixStream) -> Vec<ToClient> {
     let (mut frames, mut messages, mut bytes) = (Frames::new(FRAME), Vec::new(), Vec::new());
     if let Err(error) = stream.read_to_end(&mut bytes) {
         // What it had not read when it closed resets the connection.
@@ -48,7 +48,7 @@ fn heard(stream: &mut UnixStream) -> Vec<ToClient> {
     messages
 }
 
-fn refusal(messages: &[ToClient]) -> Option<RefusalReason> {
+pub(crate) fn refusal(messages: &[ToClient]) -> Option<RefusalReason> {
     match messages {
         [ToClient::Refused(refusal)] => Some(refusal.reason),
         _ => None,
@@ -185,7 +185,7 @@ fn descriptors_sent_to_the_broker_are_not_kept() {
 }
 
 /// Connects, forks, and ends; its child goes on with the connection and writes what it is answered.
-const PASS_ON: &str = "import socket, sys, os, time
+pub(crate) const PASS_ON: &str = "import socket, sys, os, time
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 if os.fork(): os._exit(0)

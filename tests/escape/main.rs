@@ -2,6 +2,7 @@
 //! code, a peer that speaks the protocol wrongly, scripts that take all they can get, and plain `kill -9`.
 
 mod client;
+mod direct;
 mod jail;
 #[path = "probe/native.rs"]
 mod native;

@@ -53,7 +53,7 @@ impl Daemon {
             .expect("rex-broker starts");
         let daemon = Self { child, folder };
         let end = Instant::now() + Duration::from_secs(20);
-        while !daemon.socket().exists() {
+        while !daemon.is_listening() {
             assert!(Instant::now() < end, "the broker does not listen:\n{}", daemon.log());
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -104,6 +104,14 @@ impl Daemon {
     pub fn is_idle(&self) -> bool {
         let sessions = children(self.pid());
         sessions.len() == 2 && sessions.iter().all(|session| children(*session).len() == 1)
+    }
+
+    /// Whether it takes connections: its socket has a name a moment before that, unix(7).
+    fn is_listening(&self) -> bool {
+        const ACCEPTS: &str = " 00010000 ";
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+        let path = self.socket();
+        sockets.lines().any(|socket| socket.contains(ACCEPTS) && socket.ends_with(text(&path)))
     }
 
     /// Waits until `condition` holds, for at most ten seconds.

@@ -1,6 +1,6 @@
 //! The client's connection: frames in, frames out, never waiting for either.
 
-use crate::sys::socket::{retry, set_nonblocking};
+use crate::sys::socket::{has_packet, retry, set_nonblocking};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, send};
@@ -30,9 +30,9 @@ impl Connection {
         Ok(Self { socket, out: Vec::new(), frames: Frames::new(wire::FRAME), greeted: false, gone: false })
     }
 
-    /// Lets the client send only small frames from now on.
-    pub(crate) fn only_small_frames(&mut self) {
-        self.frames.limit(rex_protocol::client::LATER_FRAME);
+    /// Lets the client send only frames of at most `most` bytes from now on.
+    pub(crate) fn limit_frames(&mut self, most: usize) {
+        self.frames.limit(most);
     }
 
     /// Whether the client is gone.
@@ -101,6 +101,11 @@ impl Connection {
     /// The next whole frame that has come.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Violation> {
         if self.greeted { self.frames.next_frame() } else { Ok(None) }
+    }
+
+    /// Whether more has come than the frames that were taken, be it a part of one.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.frames.is_partial() || has_packet(&self.socket)
     }
 
     /// Waits for the next whole frame; nothing when the client goes or `deadline` comes first.

@@ -1,21 +1,28 @@
 //! How runs end: from what a worker says, does or suffers to what the client is told.
 
+use super::connection::Connection;
 use super::state::Account;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rex_protocol::Violation;
-use rex_protocol::client::{EndClass, Ending};
+use rex_protocol::client::{EndClass, Ending, Outcome, ToClient, Usage};
 use rex_protocol::limits::{LimitName, Limits};
 use rex_protocol::text::Text;
 use rex_protocol::worker::{EXIT_OUT_OF_MEMORY, FaultClass, Finished, ScriptFault};
+use std::time::Duration;
 
 /// A failed ending.
 pub(crate) fn failed(class: EndClass, message: impl Into<String>) -> Ending {
     Ending::Failed { class, message: Text::cut(message) }
 }
 
-/// A limit was reached.
+/// A limit of a script was reached.
 pub(crate) fn limit(name: LimitName, limits: &Limits) -> Ending {
+    failed(EndClass::Limit(name), format!("Script terminated: {}", reached(name, limits)))
+}
+
+/// That a limit was reached, in words.
+pub(crate) fn reached(name: LimitName, limits: &Limits) -> String {
     let most = match name {
         LimitName::Time => format!(" of {} s", seconds(limits.time_ms)),
         LimitName::Cpu => format!(" of {} s", seconds(limits.cpu_ms)),
@@ -26,7 +33,7 @@ pub(crate) fn limit(name: LimitName, limits: &Limits) -> Ending {
         LimitName::Operations => format!(" of {}", limits.operations),
         LimitName::CallDepth | LimitName::DataSize | LimitName::Definitions => String::new(),
     };
-    failed(EndClass::Limit(name), format!("Script terminated: the {name} limit{most} was reached"))
+    format!("the {name} limit{most} was reached")
 }
 
 fn seconds(milliseconds: u64) -> String {
@@ -39,6 +46,31 @@ fn seconds(milliseconds: u64) -> String {
 /// The worker broke the protocol.
 pub(crate) fn violation(violation: &Violation) -> Ending {
     failed(EndClass::Violation, format!("the worker broke the protocol and was ended: it {violation}"))
+}
+
+/// A client that asks for operations itself broke the protocol.
+pub(crate) fn client_violation(violation: &Violation) -> Ending {
+    failed(EndClass::ClientViolation, format!("the client broke the protocol and its run was ended: it {violation}"))
+}
+
+/// Tells the client how its run ended, and the broker's own log, which tells nothing of what scripts say.
+pub(crate) fn tell(connection: &mut Connection, ending: Ending, usage: Usage) {
+    let operations = usage.operations;
+    match &ending {
+        Ending::Succeeded => tracing::info!(operations, "run succeeded"),
+        Ending::Failed { class: EndClass::Violation, message } => tracing::error!(operations, "run ended: {message}"),
+        Ending::Failed { class: EndClass::ClientViolation, message } => {
+            tracing::warn!(operations, "run ended: {message}");
+        }
+        Ending::Failed { class: EndClass::Internal, message } => tracing::error!(operations, "run failed: {message}"),
+        Ending::Failed { class, .. } => tracing::info!(operations, class = class_name(*class), "run failed"),
+    }
+    connection.send(&ToClient::Outcome(Box::new(Outcome { ending, usage })));
+}
+
+/// A time as outcomes tell it.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The script ended by itself. What a worker claims of denials holds only if there were any.
@@ -84,7 +116,7 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 }
 
 /// The class of an ending in one word, for the broker's own log.
-pub(crate) fn class_name(class: EndClass) -> &'static str {
+fn class_name(class: EndClass) -> &'static str {
     match class {
         EndClass::Policy => "policy",
         EndClass::Arguments => "arguments",
@@ -99,6 +131,7 @@ pub(crate) fn class_name(class: EndClass) -> &'static str {
         EndClass::Cancelled => "cancelled",
         EndClass::WorkerDied => "worker died",
         EndClass::Violation => "violation",
+        EndClass::ClientViolation => "client violation",
         EndClass::Internal => "internal",
     }
 }

@@ -1,34 +1,29 @@
-//! The beginning of a run: the submission, its policy and limits, and a worker that is fit for it.
+//! The beginning of a run, and a worker that is fit for it.
 
 use super::affinity::Affinity;
 use super::connection::Connection;
-use super::ending;
 use super::run::{self, Run};
 use super::state::State;
+use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use crate::authz::{Authorizer, PolicySource, PolicyStore, Principal, Strictness};
+use super::{direct, ending};
+use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
-use crate::sys::process;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use rex_protocol::client::{EndClass, Ending, FromClient, Outcome, Refusal, RefusalReason, Submit, ToClient, Usage};
-use rex_protocol::limits::{self, LimitName, Limits};
-use rex_protocol::text::{CHUNK, Text};
+use rex_protocol::client::{EndClass, Ending, RefusalReason, Submit, ToClient, Usage};
+use rex_protocol::limits::Limits;
+use rex_protocol::text::CHUNK;
 use rex_protocol::worker::{FromWorker, Run as RunMessage, ToWorker};
 use rex_protocol::{VERSION, wire};
 use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-/// How long a client may take to submit its run.
-const SUBMISSION: Duration = Duration::from_secs(10);
 /// How long a worker may take to seal itself and say hello.
 const HELLO: Duration = Duration::from_secs(10);
-/// How long after its deadline a session that hangs in the kernel is ended by it.
-const LAST_RESORT: Duration = Duration::from_secs(10);
 
 /// Who submits.
 pub(crate) struct Caller {
@@ -37,14 +32,6 @@ pub(crate) struct Caller {
     /// The process itself, where the kernel tells it. The run ends with it: a connection that is passed on
     /// to another process carries no rights there.
     pub(crate) process: Option<OwnedFd>,
-}
-
-/// What policy a run stands under besides the one it brings.
-pub(crate) enum Origin {
-    /// The daemon's store decides; a policy that comes with the run narrows it.
-    Daemon(Rc<PolicyStore>),
-    /// The run's own policy is the only one.
-    Standalone,
 }
 
 /// Serves one run. `ready` is a sealed worker started beforehand with `config`'s default limits.
@@ -58,14 +45,29 @@ pub(crate) fn serve(
 ) {
     let mut ready = ready;
     let begun = Instant::now();
-    match prepare(config, program, &mut connection, caller, origin, &mut ready) {
-        Ok(Some(prepared)) => prepared.run(config, &mut connection, begun),
-        Ok(None) => {}
+    let served = match submission::receive(&mut connection) {
+        Ok(None) => Ok(()),
+        Ok(Some(Submission::Script(submit))) => {
+            prepare(config, program, &mut connection, caller, origin, &mut ready, *submit)
+                .map(|prepared| prepared.run(config, &mut connection, begun))
+        }
+        Ok(Some(Submission::Operations(operate))) => {
+            // Nothing here is for a worker to do.
+            ready.take().iter().for_each(run::end);
+            direct::serve(config, &mut connection, caller, origin, &operate, begun)
+        }
+        Err(fault) => Err(fault),
+    };
+    match served {
+        Ok(()) => {}
         Err(Fault::Refused(refusal)) => {
             tracing::info!("run refused: {}", refusal.message);
             connection.send(&ToClient::Refused(refusal));
         }
-        Err(Fault::Ended(ending)) => tell(&mut connection, ending, begun),
+        Err(Fault::Ended(ending)) => {
+            let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
+            ending::tell(&mut connection, ending, usage);
+        }
     }
     connection.finish(Duration::from_secs(5));
     if let Some(worker) = ready {
@@ -91,22 +93,6 @@ pub(crate) fn sealed_worker(program: &Program, limits: &Limits) -> Result<Worker
     }
 }
 
-/// Why a run does not begin.
-pub(crate) enum Fault {
-    Refused(Refusal),
-    Ended(Ending),
-}
-
-impl Fault {
-    fn into_message(self) -> String {
-        match self {
-            Fault::Refused(refusal) => refusal.message.into_string(),
-            Fault::Ended(Ending::Failed { message, .. }) => message.into_string(),
-            Fault::Ended(Ending::Succeeded) => String::new(),
-        }
-    }
-}
-
 /// Everything that a run needs to begin.
 struct Prepared {
     submit: Submit,
@@ -124,14 +110,9 @@ fn prepare(
     caller: Caller,
     origin: &Origin,
     ready: &mut Option<Worker>,
-) -> Result<Option<Prepared>, Fault> {
-    let Some(submit) = submission(connection)? else { return Ok(None) };
-    connection.only_small_frames();
-    let limits =
-        config.limits_for(&submit.limits).map_err(|(name, message)| refuse(RefusalReason::Limit(name), message))?;
-    // The kernel ends a session that hangs in it for longer than any run may take.
-    let most = Duration::from_millis(limits.time_ms) + SUBMISSION + HELLO + LAST_RESORT;
-    process::end_after(u32::try_from(most.as_secs()).unwrap_or(u32::MAX));
+    submit: Submit,
+) -> Result<Prepared, Fault> {
+    let limits = submission::limits(config, &submit.limits, HELLO)?;
     // A worker is started before policies are read, so that it seals itself meanwhile.
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -142,7 +123,7 @@ fn prepare(
             (start_worker(program, &limits)?, false)
         }
     };
-    let stores = match stores(connection, &submit, origin) {
+    let stores = match submission::stores(connection, submit.policy.as_ref(), submit.strict, origin) {
         Ok(stores) => stores,
         Err(fault) => {
             run::end(&worker);
@@ -154,62 +135,7 @@ fn prepare(
         return Err(fault);
     }
     let authorizer = Authorizer::new(caller.principal, stores);
-    Ok(Some(Prepared { submit, limits, authorizer, worker, caller: caller.pid, process: caller.process }))
-}
-
-/// The run that the client submits; nothing if it goes away instead.
-fn submission(connection: &mut Connection) -> Result<Option<Submit>, Fault> {
-    let refused = |message: String| refuse(RefusalReason::Protocol, message);
-    let frame =
-        connection.await_frame(Instant::now() + SUBMISSION).map_err(|violation| refused(violation.to_string()))?;
-    let Some(frame) = frame else {
-        return if connection.is_gone() { Ok(None) } else { Err(refused("no run was submitted in time".into())) };
-    };
-    let submit = match wire::decode(&frame) {
-        Ok(FromClient::Submit(submit)) => *submit,
-        Ok(_) => return Err(refused("the first message is not a submission".into())),
-        Err(violation) => return Err(refused(violation.to_string())),
-    };
-    if &*submit.version != VERSION {
-        return Err(refused(format!("the client is version {}, the broker {VERSION}", submit.version)));
-    }
-    let policy = submit.policy.as_ref().map_or(0, |policy| policy.text.len());
-    for (what, length, most) in [
-        ("script", submit.script.len(), limits::SCRIPT),
-        ("arguments", submit.arguments.len(), limits::ARGUMENTS),
-        ("policy", policy, limits::POLICY),
-    ] {
-        if length > most {
-            let message = format!("the {what} has {length} bytes, at most {most} are taken");
-            return Err(refuse(RefusalReason::Limit(LimitName::DataSize), message));
-        }
-    }
-    Ok(Some(submit))
-}
-
-/// The policies that must all allow.
-fn stores(connection: &mut Connection, submit: &Submit, origin: &Origin) -> Result<Vec<Rc<PolicyStore>>, Fault> {
-    let mut stores = match origin {
-        Origin::Daemon(store) => vec![Rc::clone(store)],
-        Origin::Standalone if submit.policy.is_none() => {
-            return Err(refuse(
-                RefusalReason::NoPolicy,
-                "a run without the daemon needs a policy (--policy-file)".into(),
-            ));
-        }
-        Origin::Standalone => Vec::new(),
-    };
-    if let Some(policy) = &submit.policy {
-        let source = PolicySource { name: policy.name.to_string(), text: policy.text.clone() };
-        let strictness = if submit.strict { Strictness::Strict } else { Strictness::Lenient };
-        let (store, warnings) = PolicyStore::load(&[source], strictness)
-            .map_err(|error| Fault::Ended(ending::failed(EndClass::Policy, error.to_string())))?;
-        for warning in warnings {
-            connection.send(&ToClient::Warning(Text::cut(warning.to_string())));
-        }
-        stores.push(Rc::new(store));
-    }
-    Ok(stores)
+    Ok(Prepared { submit, limits, authorizer, worker, caller: caller.pid, process: caller.process })
 }
 
 /// Waits until a worker says that it is sealed, and looks whether it is.
@@ -264,12 +190,13 @@ impl Prepared {
         let affinity = Affinity::new(worker.pid, config.one_cpu);
         if let Err(violation) = hand_over(&worker, &submit, limits) {
             run::end(&worker);
-            return tell(connection, ending::violation(&violation), begun);
+            let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
+            return ending::tell(connection, ending::violation(&violation), usage);
         }
         let state = State::new(authorizer, limits);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
-        let script_ns = nanoseconds(run.elapsed());
+        let script_ns = ending::nanoseconds(run.elapsed());
         let operations = run.state.account().operations;
         let Run { meter, connection, .. } = run;
         let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
@@ -282,9 +209,8 @@ impl Prepared {
         if matches!(ending, Ending::Failed { class: EndClass::Compile | EndClass::Arguments, .. }) {
             usage.script_ns = None;
         }
-        usage.total_ns = nanoseconds(begun.elapsed());
-        report(&ending, operations);
-        connection.send(&ToClient::Outcome(Box::new(Outcome { ending, usage })));
+        usage.total_ns = ending::nanoseconds(begun.elapsed());
+        ending::tell(connection, ending, usage);
     }
 }
 
@@ -315,31 +241,6 @@ fn hand_over(worker: &Worker, submit: &Submit, limits: Limits) -> Result<(), rex
     socket::set_nonblocking(&worker.socket).map_err(|error| rex_protocol::Violation::new(error.to_string()))
 }
 
-/// Tells of a run that did not begin.
-fn tell(connection: &mut Connection, ending: Ending, begun: Instant) {
-    report(&ending, 0);
-    let usage = Usage { total_ns: nanoseconds(begun.elapsed()), ..Usage::default() };
-    connection.send(&ToClient::Outcome(Box::new(Outcome { ending, usage })));
-}
-
-/// The broker's own log tells how runs end, and nothing of what scripts say.
-fn report(ending: &Ending, operations: u64) {
-    match ending {
-        Ending::Succeeded => tracing::info!(operations, "run succeeded"),
-        Ending::Failed { class: EndClass::Violation, message } => tracing::error!(operations, "run ended: {message}"),
-        Ending::Failed { class: EndClass::Internal, message } => tracing::error!(operations, "run failed: {message}"),
-        Ending::Failed { class, .. } => tracing::info!(operations, class = ending::class_name(*class), "run failed"),
-    }
-}
-
-fn refuse(reason: RefusalReason, message: String) -> Fault {
-    Fault::Refused(Refusal { reason, message: Text::cut(message) })
-}
-
 fn unavailable(message: String) -> Fault {
     refuse(RefusalReason::Unavailable, message)
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -6,6 +6,7 @@ use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,8 +18,12 @@ pub(crate) struct State {
     /// The redaction dictionary, once it was needed.
     pub(crate) dictionary: Option<Rc<Dictionary>>,
     pub(crate) limits: Limits,
+    /// What is staged for files, in bytes.
+    staged: Rc<Cell<u64>>,
     /// When the run's time is up.
     deadline: Option<Instant>,
+    /// Whether answers can carry descriptors.
+    donates: bool,
     /// A descriptor that goes out with the answer.
     donation: Option<OwnedFd>,
     account: Account,
@@ -47,10 +52,17 @@ impl State {
             handles: Handles::new(limits.handles),
             dictionary: None,
             limits,
+            staged: Rc::default(),
             deadline: Instant::now().checked_add(Duration::from_millis(limits.time_ms)),
+            donates: true,
             donation: None,
             account: Account::default(),
         }
+    }
+
+    /// For a conversation in which answers carry no descriptors.
+    pub(crate) fn without_donations(self) -> Self {
+        Self { donates: false, ..self }
     }
 
     /// What has happened so far.
@@ -100,6 +112,16 @@ impl State {
     /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::allows_everywhere`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
+    }
+
+    /// The account of what is staged for all files together, in bytes.
+    pub(crate) fn staged(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.staged)
+    }
+
+    /// Whether [`Self::donate`] has a way to whoever asks.
+    pub(crate) fn can_donate(&self) -> bool {
+        self.donates
     }
 
     /// Has a descriptor go out with the answer to the request.

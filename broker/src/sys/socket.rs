@@ -78,7 +78,7 @@ pub(crate) fn receive_packet(socket: impl AsFd, buffer: &mut [u8]) -> nix::Resul
     })
 }
 
-/// Whether a packet waits to be received.
+/// Whether a packet, or a byte of a stream, waits to be received.
 pub(crate) fn has_packet(socket: impl AsFd) -> bool {
     let mut byte = [0];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC;

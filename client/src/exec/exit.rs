@@ -53,7 +53,8 @@ impl Exit {
             | EndClass::ReservedAlarm
             | EndClass::Cancelled
             | EndClass::WorkerDied
-            | EndClass::Violation => Exit::Failed,
+            | EndClass::Violation
+            | EndClass::ClientViolation => Exit::Failed,
         }
     }
 

@@ -36,32 +36,31 @@ pub(crate) fn read(options: &Options) -> Result<Submission, Fault> {
     let mut submission = Submission::new(script);
     if let Some(path) = &options.policy_file {
         let text = load(path, POLICY, "policy file").map_err(Fault::Policy)?;
-        submission.policy = Some(Policy { name: path.display().to_string(), text });
+        submission.policy = Some(Policy::new(path.display().to_string(), text));
     }
     submission.arguments = read_arguments(options)?;
     submission.strict = options.strict;
     Ok(submission)
 }
 
-/// The arguments of file and command line as one JSON text.
-fn read_arguments(options: &Options) -> Result<Vec<u8>, Fault> {
+/// The arguments of file and command line.
+fn read_arguments(options: &Options) -> Result<Arguments, Fault> {
     let mut given = Arguments::new();
-    let mut text = Vec::new();
     if let Some(path) = &options.script_arguments_file {
-        text = load(path, ARGUMENTS, "script arguments file").map_err(Fault::Input)?;
+        let text = load(path, ARGUMENTS, "script arguments file").map_err(Fault::Input)?;
         let failed =
             |error| Fault::Input(format!("Failed to parse script arguments JSON: {}: {error}", path.display()));
         given = arguments::parse(&text).map_err(failed)?;
     }
     if options.assignments.is_empty() && options.arg_json.is_empty() {
-        return Ok(text);
+        return Ok(given);
     }
     arguments::add(&mut given, &options.assignments, &options.arg_json).map_err(Fault::Usage)?;
     let text = serde_json::to_vec(&given).map_err(|error| Fault::Usage(error.to_string()))?;
     if text.len() > ARGUMENTS {
         return Err(Fault::Usage(format!("the arguments have {} bytes, at most {ARGUMENTS} are taken", text.len())));
     }
-    Ok(text)
+    Ok(given)
 }
 
 fn load(path: &Path, most: usize, what: &str) -> Result<Vec<u8>, String> {
@@ -171,11 +170,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [script, file] = ["s", "a"].map(|name| folder.path().join(name).to_str().unwrap().to_owned());
         fs::write(&script, "").unwrap();
-        assert_eq!(submission(&[&script]).unwrap().arguments, b"");
+        assert!(submission(&[&script]).unwrap().arguments.is_empty());
         fs::write(&file, r#"{"b": {"longValue": 1}, "c": {"longValue": 2}}"#).unwrap();
         let submission = submission(&["-a", &file, "--arg-json", "b=[true]", &script, "a=x"]).unwrap();
         let expected = r#"{"a":{"stringValue":"x"},"b":{"listValue":[{"booleanValue":true}]},"c":{"longValue":2}}"#;
-        assert_eq!(std::str::from_utf8(&submission.arguments).unwrap(), expected);
+        assert_eq!(serde_json::to_string(&submission.arguments).unwrap(), expected);
         fs::write(&file, "{").unwrap();
         let message = input_fault(&["-s", &script, "-a", &file]);
         assert!(message.starts_with(&format!("Failed to parse script arguments JSON: {file}: ")), "{message}");

@@ -98,7 +98,7 @@ fn perform(options: &Options, screen: &mut Screen, record: &mut Record, kept: &m
 }
 
 fn submit(options: &Options, submission: Submission) -> Result<Run, rex_client::Error> {
-    let broker = if options.standalone { Broker::standalone()? } else { Broker::listening_at(&options.socket)? };
+    let broker = if options.standalone { Broker::standalone()? } else { Broker::connect_to(&options.socket)? };
     broker.submit(submission)
 }
 

@@ -134,6 +134,7 @@ impl End {
             | EndClass::Cancelled
             | EndClass::WorkerDied
             | EndClass::Violation
+            | EndClass::ClientViolation
             | EndClass::Internal => ("SCRIPT_EXCEPTION", Fault::Script),
         })
     }

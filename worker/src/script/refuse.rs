@@ -84,7 +84,7 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
             );
             (Io::ProcessNamespaceFatalError, text)
         }
-        FailureKind::Limit(_) => (Io::Other, message.to_owned()),
+        FailureKind::OnlyForWorkers | FailureKind::Limit(_) => (Io::Other, message.to_owned()),
     };
     Error::because(failure, kind, text)
 }

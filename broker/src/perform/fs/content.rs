@@ -137,7 +137,11 @@ impl Perform for Donate {
     type Target = Rc<OpenRegularFile>;
 
     fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
-        Ok(state.handles.file(self.file)?)
+        let file = state.handles.file(self.file)?;
+        if state.can_donate() {
+            return Ok(file);
+        }
+        Err(Failure::new(FailureKind::OnlyForWorkers, "`fs.donate` exists only in the conversation of a worker").into())
     }
 
     fn demands(file: &Self::Target) -> Demands {

@@ -10,11 +10,20 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, futimens};
 use nix::sys::time::TimeSpec;
 use rex_protocol::fs::{OpenedFile, Placement, Touch, Write, Written};
+use std::cell::Cell;
 
 /// Content that has come so far, in memory that has no name.
 pub(crate) struct Staged {
     content: OwnedFd,
     length: u64,
+    /// What all files of the session have staged together, in bytes.
+    together: Rc<Cell<u64>>,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.together.set(self.together.get().saturating_sub(self.length));
+    }
 }
 
 pub(crate) struct WriteTarget {
@@ -78,22 +87,24 @@ pub(super) fn shed_set_id(fd: &OwnedFd, keep: bool) -> nix::Result<()> {
     if keep || !has_set_id(&stat) { Ok(()) } else { fchmod(fd, Mode::from_bits_truncate(stat.st_mode & 0o1777)) }
 }
 
-/// Adds to what has come so far. A script can stage no more than it may hold in memory.
+/// Adds to what has come so far. A run can stage no more than it may hold in memory, in all its files together.
 fn stage(staged: Option<Staged>, content: &[u8], path: &AbsPath, state: &State) -> Result<Staged, Failure> {
     let mut staged = match staged {
         Some(staged) => staged,
         None => {
             let content = memfd_create(c"rex-staged", MFdFlags::MFD_CLOEXEC)
                 .map_err(|errno| refused(errno, "stage the content of", path))?;
-            Staged { content, length: 0 }
+            Staged { content, length: 0, together: state.staged() }
         }
     };
-    let length = staged.length.saturating_add(content.len() as u64);
-    if length > state.limits.memory {
+    let added = content.len() as u64;
+    let together = staged.together.get().saturating_add(added);
+    if together > state.limits.memory {
         return Err(refused(Errno::EFBIG, "stage the content of", path));
     }
     write_all(&staged.content, content).map_err(|errno| refused(errno, "stage the content of", path))?;
-    staged.length = length;
+    staged.length = staged.length.saturating_add(added);
+    staged.together.set(together);
     Ok(staged)
 }
 

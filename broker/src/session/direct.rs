@@ -1,0 +1,162 @@
+//! A run without a script: the client asks for operations itself, in the place of a worker.
+//!
+//! It stands under the same policies and limits, and its requests go the same way, [`dispatch`]. The client is trusted
+//! as little as a worker: what it must not send ends its own run. Unlike a worker it is given no descriptors.
+
+use super::connection::Connection;
+use super::ending;
+use super::start::Caller;
+use super::state::State;
+use super::submission::{self, Fault, Origin};
+use crate::authz::Authorizer;
+use crate::config::Config;
+use crate::dispatch::dispatch;
+use crate::sys::socket::retry;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rex_protocol::client::{EndClass, Ending, FromClient, LimitRequest, Operate, ToClient, Usage};
+use rex_protocol::limits::LimitName;
+use rex_protocol::{Violation, wire};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+/// Serves the client until its run has ended, and tells it how.
+pub(super) fn serve(
+    config: &Config,
+    connection: &mut Connection,
+    caller: Caller,
+    origin: &Origin,
+    operate: &Operate,
+    begun: Instant,
+) -> Result<(), Fault> {
+    let request = LimitRequest { time_ms: operate.time_ms, memory: None };
+    let limits = submission::limits(config, &request, Duration::ZERO)?;
+    let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
+    connection.send(&ToClient::Accepted { limits });
+    tracing::info!(client = caller.pid, "run without a script begins");
+    let state = State::new(Authorizer::new(caller.principal, stores), limits).without_donations();
+    let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
+    let mut direct = Direct { connection, caller: caller.process, state, deadline };
+    let ending = direct.serve_to_end();
+    let operations = direct.state.account().operations;
+    match ending {
+        Some(ending) => {
+            let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, ..Usage::default() };
+            ending::tell(connection, ending, usage);
+        }
+        None => tracing::info!(operations, "run ended: its client is gone"),
+    }
+    Ok(())
+}
+
+struct Direct<'a> {
+    connection: &'a mut Connection,
+    /// The process that opened the connection.
+    caller: Option<OwnedFd>,
+    state: State,
+    deadline: Instant,
+}
+
+/// Why nothing more is served.
+enum End {
+    With(Ending),
+    ClientGone,
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        End::With(ending::client_violation(&violation))
+    }
+}
+
+impl Direct<'_> {
+    /// Nothing when the client is gone and nobody waits for an ending.
+    fn serve_to_end(&mut self) -> Option<Ending> {
+        loop {
+            match self.step() {
+                Ok(()) => {}
+                Err(End::With(ending)) => return Some(ending),
+                Err(End::ClientGone) => return None,
+            }
+        }
+    }
+
+    /// Waits until something happens, and serves it.
+    fn step(&mut self) -> Result<(), End> {
+        // While a reply waits to be taken nothing more is heard: so never more than one is kept.
+        let frame = if self.connection.has_backlog() { None } else { self.connection.next_frame()? };
+        let patience = match frame {
+            Some(_) => Duration::ZERO,
+            None => self.deadline.saturating_duration_since(Instant::now()),
+        };
+        let ready = self.wait(patience)?;
+        // Looked at before each request: a connection that is passed on to another process carries no rights there.
+        if ready.caller_gone || self.connection.is_gone() {
+            return Err(End::ClientGone);
+        }
+        if Instant::now() >= self.deadline {
+            return Err(self.reached(LimitName::Time));
+        }
+        if let Some(frame) = frame {
+            return self.take(&frame);
+        }
+        if ready.client {
+            self.connection.flush();
+            if !self.connection.has_backlog() {
+                self.connection.receive()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, patience: Duration) -> Result<Ready, End> {
+        let events = if self.connection.has_backlog() { PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        let mut polled = vec![PollFd::new(self.connection.as_fd(), events)];
+        polled.extend(self.caller.as_ref().map(|caller| PollFd::new(caller.as_fd(), PollFlags::POLLIN)));
+        let timeout = PollTimeout::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX);
+        match retry(|| poll(&mut polled, timeout)) {
+            Ok(_) => {
+                let any = |at: usize| polled.get(at).and_then(PollFd::any).unwrap_or(false);
+                Ok(Ready { client: any(0), caller_gone: any(1) })
+            }
+            Err(error) => {
+                Err(End::With(ending::failed(EndClass::Internal, format!("cannot wait for the client: {error}"))))
+            }
+        }
+    }
+
+    fn take(&mut self, frame: &[u8]) -> Result<(), End> {
+        match wire::decode::<FromClient>(frame)? {
+            FromClient::Request { closed, name, body } => self.answer(&closed, &name, &body),
+            FromClient::End => Err(End::With(Ending::Succeeded)),
+            FromClient::Submit(_) | FromClient::Operate(_) | FromClient::Terminate | FromClient::Cancel => {
+                Err(Violation::new("sent what is no request").into())
+            }
+        }
+    }
+
+    /// Decides and performs a request, and answers it.
+    fn answer(&mut self, closed: &[u64], name: &str, body: &[u8]) -> Result<(), End> {
+        if self.state.account().operations >= self.state.limits.operations {
+            return Err(self.reached(LimitName::Operations));
+        }
+        self.state.handles.close(closed)?;
+        let reply = dispatch(name, body, &mut self.state)?;
+        // One request is in flight: whatever came before its answer was not waited for.
+        if self.connection.has_unread() {
+            return Err(Violation::new("did not wait for an answer").into());
+        }
+        self.connection.send(&ToClient::Reply(reply.map(serde_bytes::ByteBuf::from)));
+        Ok(())
+    }
+
+    fn reached(&self, name: LimitName) -> End {
+        let message = ending::reached(name, &self.state.limits);
+        End::With(ending::failed(EndClass::Limit(name), message))
+    }
+}
+
+/// What has happened.
+struct Ready {
+    client: bool,
+    caller_gone: bool,
+}
