@@ -18,7 +18,7 @@ pub use entry::{
     StatEntries,
 };
 pub use execute::{ARGUMENTS, Argument, Execute, Exit, Follow, ProgramOutput, RunDebugger};
-pub use link::{LinkText, MakeLink, NoLinkText, OpenLink, OpenedLink, ReadLink};
+pub use link::{LinkText, MakeLink, NoLinkText, OpenLink, OpenedLink, ReadLink, ReadOpenLink};
 pub use moving::{MoveDir, MoveFile};
 pub use open::{CreateDir, Entry, OpenDir, OpenEntry, OpenFile, OpenSubdir, OpenedDir, OpenedFile};
 pub use put::{AddToFile, BeginFile, CommitFile, NoWay, Properties, PutDir, STEPS, Way};

@@ -16,6 +16,7 @@ macro_rules! for_each_operation {
             $crate::fs::ReadRedacted,
             $crate::fs::Donate,
             $crate::fs::ReadLink,
+            $crate::fs::ReadOpenLink,
             $crate::fs::Write,
             $crate::fs::Truncate,
             $crate::fs::Allocate,
@@ -36,6 +37,9 @@ macro_rules! for_each_operation {
             $crate::fs::AddToFile,
             $crate::fs::CommitFile,
             $crate::fs::PutDir,
+            $crate::fs::Execute,
+            $crate::fs::Follow,
+            $crate::fs::RunDebugger,
             $crate::fs::DeleteFile,
             $crate::fs::DeleteDir,
         }

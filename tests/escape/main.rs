@@ -6,15 +6,16 @@ mod jail;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;
+mod programs;
 mod resources;
 mod sudden_death;
 mod worker;
 
-use rex_tests::{Daemon, Settings, programs};
+use rex_tests::{Daemon, Settings};
 
 /// A broker whose worker is the attackers' probe.
 fn with_probe(config: &str) -> Daemon {
-    let worker = Some(programs().join("rex-probe"));
+    let worker = Some(rex_tests::programs().join("rex-probe"));
     // One user attacks many times at once here.
     let config = format!("{config}\n[runs]\nper_user = 64\n");
     Daemon::start(&Settings { worker, config, ..Settings::default() })

@@ -67,12 +67,8 @@ impl Facts<'_> {
     }
 }
 
-/// The necessary conditions of a policy, in the order in which they are evaluated.
-pub(super) fn necessary(policy: &Policy) -> Vec<Condition> {
-    analyse(policy).0
-}
-
-/// As [`necessary`], and whether they are all of the policy: it applies where they hold, and only there.
+/// The necessary conditions of a policy, in the order in which they are evaluated, and whether they are all of it: then it
+/// applies where they hold, and only there.
 pub(super) fn analyse(policy: &Policy) -> (Vec<Condition>, bool) {
     use Condition::{IsA, IsIn, IsOneOf};
     let mut found = Vec::new();
@@ -236,7 +232,7 @@ mod tests {
     use super::*;
 
     fn conditions(text: &str) -> Vec<String> {
-        let found = necessary(&Policy::parse(None, text).unwrap());
+        let (found, _) = analyse(&Policy::parse(None, text).unwrap());
         found.iter().map(|condition| format!("{condition:?}").split('(').next().unwrap().to_owned()).collect()
     }
 
@@ -268,6 +264,6 @@ mod tests {
         let policy =
             Policy::parse(None, "permit(principal, action, resource) when { resource.path like \"/a\\*b/*c\" };")
                 .unwrap();
-        assert_eq!(necessary(&policy), [Condition::PathPrefix("/a*b/".into())]);
+        assert_eq!(analyse(&policy).0, [Condition::PathPrefix("/a*b/".into())]);
     }
 }

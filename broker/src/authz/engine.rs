@@ -98,10 +98,9 @@ impl Authorizer {
         self.ask_stores(&action.to_string(), kind, reach::of).unwrap_or_else(|_| vec![Reach::default()])
     }
 
-    /// Whether every store has a policy that might allow `action` (`network::Action::"connect"`) on some resource of the
-    /// type `kind`.
-    pub fn might_allow(&self, action: &str, kind: &str) -> bool {
-        self.ask_stores(action, kind, reach::might).is_ok_and(|stores| stores.into_iter().all(|might| might))
+    /// Whether every store allows `action` (`network::Action::"connect"`) on all resources of the type `kind`.
+    pub fn allows_everywhere(&self, action: &str, kind: &str) -> bool {
+        self.ask_stores(action, kind, reach::of).is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
     }
 
     fn ask_stores<T>(

@@ -85,12 +85,6 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &Entity
     reach
 }
 
-/// Whether some policy of `index` might let the principal do `action` to a resource of the type `kind`.
-pub(super) fn might(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> bool {
-    let permits = index.rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
-    permits.into_iter().any(|row| concerns(row, fixed, action, kind))
-}
-
 /// Whether a policy is about this principal, action and type of resource, as far as its conditions tell.
 fn concerns(row: &Row, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> bool {
     row.conditions.iter().all(|condition| match condition {

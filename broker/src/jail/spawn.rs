@@ -217,7 +217,7 @@ fn flags(walls: Walls) -> libc::c_int {
 }
 
 /// In a new user namespace: the caller's own ids, and nobody else's (user_namespaces(7)).
-fn map_own_ids((uid, gid): (Uid, Gid)) -> Result<(), String> {
+pub(crate) fn map_own_ids((uid, gid): (Uid, Gid)) -> Result<(), String> {
     let write = |name: &str, text: &str| procfs::write_own(name, text).map_err(step("map ids"));
     write("setgroups", "deny")?;
     write("uid_map", &format!("{uid} {uid} 1"))?;

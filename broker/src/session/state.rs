@@ -97,7 +97,7 @@ impl State {
         self.authorizer.is_allowed_knowing(demand, part)
     }
 
-    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::might_allow`].
+    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::allows_everywhere`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
     }

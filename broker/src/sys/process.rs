@@ -148,6 +148,15 @@ pub(crate) fn lock_securebits() -> nix::Result<()> {
     Errno::result(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, bits, 0, 0, 0) }).map(drop)
 }
 
+/// Gives every signal its default effect again: what is ignored stays so across an exec (signal(7)).
+pub(crate) fn reset_signals() -> nix::Result<()> {
+    for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the default effect runs no code of this program.
+        unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }?;
+    }
+    Ok(())
+}
+
 /// Ends the process at once: no destructors, no buffers, no handlers of the parent's program.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: always sound; it does not return.

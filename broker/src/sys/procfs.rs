@@ -33,6 +33,13 @@ pub(crate) fn write_own(name: &str, text: &str) -> io::Result<()> {
     std::fs::write(PathBuf::from("/proc/self").join(name), text)
 }
 
+/// The parent of a process, as its `status` tells it.
+pub(crate) fn parent(pid: Pid) -> Option<Pid> {
+    let status = read(pid, "status").ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    parent.trim().parse().ok().map(Pid::from_raw)
+}
+
 fn path(pid: Pid, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}")).join(name)
 }

@@ -49,7 +49,8 @@ impl Operation for Execute {
     const ACTIONS: &'static [Action] = &[Action::FileExecute];
 }
 
-/// Take what a running program has put out, or wait a little for it. Asks `execute` as it was asked to start it.
+/// Take what a running program has put out, or wait a little for it. Asks what was asked to start it: `execute`, or for the
+/// debugger `open` and `read`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Follow {
     /// The program.
@@ -79,7 +80,7 @@ pub enum Exit {
 impl Operation for Follow {
     type Reply = ProgramOutput;
     const NAME: &'static str = "fs.follow";
-    const ACTIONS: &'static [Action] = &[Action::FileExecute];
+    const ACTIONS: &'static [Action] = &[Action::FileExecute, Action::FileOpen, Action::FileRead];
 }
 
 /// Run the debugger that is open as a file over an executable and its core dump, without any right of its own: it can read

@@ -44,6 +44,19 @@ impl Operation for ReadLink {
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }
 
+/// Read what an open symbolic link says, whatever has its name by now. Asks `read` on it, as a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReadOpenLink {
+    /// The link.
+    pub link: Handle<Link>,
+}
+
+impl Operation for ReadOpenLink {
+    type Reply = LinkText;
+    const NAME: &'static str = "fs.read_open_link";
+    const ACTIONS: &'static [Action] = &[Action::FileRead];
+}
+
 /// Make a symbolic link. Where it leads is not looked at.
 ///
 /// Asks `create` on it, and with `replace` also `delete`, whether or not something is there. With `replace` it takes the

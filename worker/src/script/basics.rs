@@ -13,12 +13,11 @@ use std::time::Duration;
 const RANDOM_LENGTH: usize = 16;
 
 /// How to replace.
-#[derive(Debug, Clone, Deserialize)]
-struct ReplacementOptions {
-    #[serde(default)]
-    is_regex: bool,
-    #[serde(default)]
-    replace_all: bool,
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReplacementOptions {
+    pub(super) is_regex: bool,
+    pub(super) replace_all: bool,
 }
 
 impl Options for ReplacementOptions {
@@ -36,7 +35,8 @@ pub fn register(surface: &mut Surface) {
     });
 }
 
-fn replace(text: &str, old: &str, new: &str, options: &ReplacementOptions) -> Result<String> {
+/// The text with `old` replaced by `new`, once or everywhere.
+pub(super) fn replace(text: &str, old: &str, new: &str, options: &ReplacementOptions) -> Result<String> {
     Ok(match (options.is_regex, options.replace_all) {
         (false, true) => text.replace(old, new),
         (false, false) => text.replacen(old, new, 1),

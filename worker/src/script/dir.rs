@@ -115,7 +115,9 @@ impl Directory {
         let How { read, write, create, follow, write_next } = how;
         let dir = self.0.held.handle();
         let request = OpenFile { dir, name: name.clone(), read, write, create, follow, write_next };
-        self.channel().call(&request).map(|opened| File::new(self.channel(), opened))
+        let opened = self.channel().call(&request)?;
+        let asked = self.0.path.join(name).unwrap_or_else(|_| opened.path.clone());
+        Ok(File::new(self.channel(), opened, asked))
     }
 
     /// Opens the file `name` in it as a script asks for it.

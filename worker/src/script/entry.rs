@@ -3,10 +3,11 @@
 use super::dir::{Directory, OpenDirOptions};
 use super::file::{File, OpenFileOptions};
 use super::kinds::EntryType;
+use super::link::Symlink;
 use super::metadata::Metadata;
-use super::{Surface, item, number};
-use crate::error::{Error, Io, Result};
-use rex_protocol::fs::{self, EntryKind};
+use super::{Surface, item, number, refuse};
+use crate::error::{Error, Io, Result, errno_text};
+use rex_protocol::fs::{self, EntryKind, StatEntries};
 use rhai::Map;
 use std::cell::RefCell;
 use std::fmt;
@@ -73,11 +74,20 @@ impl DirEntry {
                 self.open_as_file(&read)?.metadata()
             }
             EntryKind::Dir => self.open_as_dir()?.metadata(),
-            _ => {
-                let message = format!("Unsupported Operation error: metadata of {}", self.kind());
-                Err(Error::new(Io::UnsupportedOperationError, message).into())
-            }
+            // Not kept: that the link itself was looked at does not keep it from being opened as what it leads to.
+            EntryKind::Symlink => Symlink::open(&self.0.dir, &self.0.entry.name)?.metadata(),
+            _ => self.looked_at(),
         }
+    }
+
+    /// The metadata of what is not opened for it: pipes, sockets, devices.
+    fn looked_at(&self) -> Result<Metadata> {
+        let Inner { dir, entry, .. } = &*self.0;
+        let path = dir.join(&entry.name)?;
+        let request = StatEntries { dir: dir.handle(), entries: vec![(entry.name.clone(), entry.kind)] };
+        let answers = dir.channel().call(&request).map_err(|failure| refuse::general(&failure, &path))?;
+        let answer = answers.into_iter().next().ok_or_else(|| Error::new(Io::IoError, errno_text(libc::ENOENT)))?;
+        Metadata::new(answer.map_err(|failure| refuse::general(&failure, &path))?)
     }
 
     fn opened(&self) -> Option<Opened> {

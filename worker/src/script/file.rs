@@ -27,6 +27,8 @@ pub struct File(Rc<Open>);
 struct Open {
     held: Held<handle::File>,
     path: AbsPath,
+    /// The path it was asked for by: with a followed link the link's.
+    asked: AbsPath,
     /// Where `read_page` goes on.
     page: Cell<u64>,
 }
@@ -135,9 +137,10 @@ pub(super) struct Match {
 struct WordCount(Counts);
 
 impl File {
-    /// Takes over a file that the session just opened.
-    pub(super) fn new(channel: &Rc<Channel>, opened: OpenedFile) -> Self {
-        Self(Rc::new(Open { held: Held::new(channel, opened.file), path: opened.path, page: Cell::new(0) }))
+    /// Takes over a file that the session just opened, asked for by the path `asked`.
+    pub(super) fn new(channel: &Rc<Channel>, opened: OpenedFile, asked: AbsPath) -> Self {
+        let held = Held::new(channel, opened.file);
+        Self(Rc::new(Open { held, path: opened.path, asked, page: Cell::new(0) }))
     }
 
     /// Its whole text; where only `redacted_read` is allowed, with what the dictionary hides hidden.
@@ -181,20 +184,10 @@ impl File {
             let request = Write { file: self.0.held.handle(), placement, content, more };
             let written = self.channel().call(&request).map_err(|failure| self.refused(&failure))?;
             if !more {
-                return Ok(written.file.map(|opened| File::new(self.channel(), opened)));
+                return Ok(written.file.map(|opened| File::new(self.channel(), opened, self.0.asked.clone())));
             }
             rest = after;
         }
-    }
-
-    /// Its handle.
-    pub(super) fn handle(&self) -> rex_protocol::Handle<handle::File> {
-        self.0.held.handle()
-    }
-
-    /// Its path as policy judged it.
-    pub(super) fn path(&self) -> &AbsPath {
-        &self.0.path
     }
 
     /// Removes the name it was opened by.
@@ -209,6 +202,31 @@ impl File {
     /// What it is like.
     pub(super) fn metadata(&self) -> Result<Metadata> {
         Metadata::new(self.stat()?)
+    }
+
+    /// Fails where it may not be read: asks, and reads nothing.
+    pub(super) fn may_read(&self) -> Result<()> {
+        let request = Read { file: self.handle(), offset: 0, length: 0 };
+        Ok(self.channel().call(&request).map(drop).map_err(|failure| self.refused(&failure))?)
+    }
+
+    /// Its handle.
+    pub(super) fn handle(&self) -> rex_protocol::Handle<handle::File> {
+        self.0.held.handle()
+    }
+
+    /// Its path as policy judged it.
+    pub(super) fn path(&self) -> &AbsPath {
+        &self.0.path
+    }
+
+    /// The path it was asked for by: with a followed link the link's.
+    pub(super) fn asked(&self) -> &AbsPath {
+        &self.0.asked
+    }
+
+    pub(super) fn channel(&self) -> &Rc<Channel> {
+        self.0.held.channel()
     }
 
     /// How many lines, words and bytes it has.
@@ -308,10 +326,6 @@ impl File {
 
     fn refused(&self, failure: &Failure) -> Error {
         refuse::general(failure, &self.0.path)
-    }
-
-    pub(super) fn channel(&self) -> &Rc<Channel> {
-        self.0.held.channel()
     }
 }
 

@@ -4,7 +4,7 @@ use super::kinds::EntryType;
 use super::{Surface, item, number, refuse};
 use crate::error::{Error, Io, Result};
 use rex_protocol::fs;
-use rhai::{Dynamic, Map};
+use rhai::{Dynamic, ImmutableString, Map};
 use std::fmt;
 use std::rc::Rc;
 
@@ -13,6 +13,8 @@ use std::rc::Rc;
 pub struct Metadata {
     fields: Rc<fs::Metadata>,
     owner: Ownership,
+    /// Where a link leads, if that was read.
+    target: Option<ImmutableString>,
 }
 
 /// Owner and group of an object, by name.
@@ -23,7 +25,16 @@ impl Metadata {
     /// Fails where owner or group have no name.
     pub(super) fn new(fields: fs::Metadata) -> Result<Self> {
         let owner = Ownership::new(&fields)?;
-        Ok(Self { fields: Rc::new(fields), owner })
+        Ok(Self { fields: Rc::new(fields), owner, target: None })
+    }
+
+    /// The properties of a link that says `target`.
+    pub(super) fn leading_to(self, target: String) -> Self {
+        Self { target: Some(target.into()), ..self }
+    }
+
+    fn target(&self) -> Dynamic {
+        self.target.clone().map_or(Dynamic::UNIT, Dynamic::from)
     }
 
     fn kind(&self) -> EntryType {
@@ -44,7 +55,7 @@ impl Metadata {
             item("owner_group", self.owner.0.1.clone()),
             item("owner_user", self.owner.0.0.clone()),
             item("permissions", i64::from(fields.mode)),
-            item("symlink_target", Dynamic::UNIT),
+            item("symlink_target", self.target()),
             item("type", self.kind().to_string()),
         ])
     }
@@ -88,7 +99,7 @@ pub fn register(surface: &mut Surface) {
     surface.function("last_modified_time_nanos_component", |metadata: &mut Metadata| {
         i64::from(metadata.fields.modified_nanos)
     });
-    surface.function("symlink_target", |_: &mut Metadata| Dynamic::UNIT);
+    surface.function("symlink_target", |metadata: &mut Metadata| metadata.target());
     surface.function("to_map", |metadata: &mut Metadata| metadata.to_map());
     surface.property("owner", |metadata: &mut Metadata| metadata.owner.clone());
     surface.shown::<Ownership>("Ownership");

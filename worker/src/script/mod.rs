@@ -4,24 +4,31 @@
 //! session; all else is computed here.
 
 pub mod archive;
+pub mod attributes;
 pub mod basics;
 pub mod certificate;
 pub mod command;
+pub mod content;
+pub mod core_dump;
 pub mod date;
 pub mod dir;
 pub mod elf;
 pub mod entry;
+pub mod execute;
 pub mod file;
 pub mod gzip;
 pub mod import;
 pub mod json;
 pub mod kinds;
+pub mod link;
 pub mod log;
 pub mod metadata;
+pub mod moving;
 pub mod options;
 pub mod reader;
 pub mod refuse;
 pub mod report;
+pub mod size;
 
 use crate::channel::Channel;
 use crate::value::Texts;
@@ -129,6 +136,7 @@ pub fn register(surface: &mut Surface) {
     basics::register(surface);
     json::register(surface);
     date::register(surface);
+    size::register(surface);
     metadata::register(surface);
     entry::register(surface);
     file::register(surface);
@@ -137,6 +145,12 @@ pub fn register(surface: &mut Surface) {
     certificate::register(surface);
     elf::register(surface);
     dir::register(surface);
+    link::register(surface);
+    attributes::register(surface);
+    content::register(surface);
+    moving::register(surface);
+    execute::register(surface);
+    core_dump::register(surface);
     command::register(surface);
     import::register(surface);
 }

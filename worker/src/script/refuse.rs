@@ -115,7 +115,7 @@ pub(crate) fn open_dir(failure: &Failure, path: &AbsPath, follow: bool, create: 
 /// Opening a file in an open directory.
 pub(crate) fn open_file(failure: &Failure, path: &AbsPath, follow: bool) -> Error {
     match &failure.kind {
-        FailureKind::Refused { errno } if follow => Error::because(failure, Io::RustixError, errno_text(*errno)),
+        FailureKind::Refused { .. } if follow => rustix(failure, path),
         FailureKind::Refused { errno: libc::ELOOP } => {
             let text = format!("File error: file is a symbolic link but follow_symlinks is not enabled: {path}");
             Error::because(failure, Io::FileError, text)
@@ -145,6 +145,30 @@ pub(crate) fn remove(failure: &Failure, path: &AbsPath, directory: bool) -> Erro
             Io::FileError,
             format!("File error: Error removing file: {path}: {}", errno_text(*errno)),
         ),
+        _ => general(failure, path),
+    }
+}
+
+/// Moving the file `from`.
+pub(crate) fn moving_file(failure: &Failure, from: &AbsPath, to: &str) -> Error {
+    Error::because(failure, Io::FileError, format!("File error: {}", moving("file", failure, from, to)))
+}
+
+/// Moving the directory `from`.
+pub(crate) fn moving_dir(failure: &Failure, from: &AbsPath, to: &str) -> Error {
+    Error::because(failure, Io::DirectoryError, format!("Directory error: {}", moving("dir", failure, from, to)))
+}
+
+fn moving(what: &str, failure: &Failure, from: &AbsPath, to: &str) -> String {
+    let name = from.split().map_or_else(String::new, |(_, name)| name.to_text());
+    let cause = failure.errno().map_or_else(|| failure.message.to_string(), errno_text);
+    format!("Error moving {what} {name} from '{from}' to '{to}': {from}: {cause}")
+}
+
+/// What has a kind of its own for what the kernel says: lengths, attributes, and files behind links.
+pub(crate) fn rustix(failure: &Failure, path: &AbsPath) -> Error {
+    match failure.kind {
+        FailureKind::Refused { errno } => Error::because(failure, Io::RustixError, errno_text(errno)),
         _ => general(failure, path),
     }
 }
@@ -258,6 +282,20 @@ mod tests {
         assert_eq!(
             shown(remove(&refused(libc::EBUSY), &path(), true)),
             "DirectoryError: Directory error: Error removing directory: /d/f: Device or resource busy (os error 16)"
+        );
+    }
+
+    #[test]
+    fn failures_of_moving() {
+        let refused = failure(FailureKind::Refused { errno: libc::EISDIR });
+        let told = "from '/d/f' to '/d/to': /d/f: Is a directory (os error 21)";
+        assert_eq!(
+            shown(moving_file(&refused, &path(), "/d/to")),
+            format!("FileError: File error: Error moving file f {told}")
+        );
+        assert_eq!(
+            shown(moving_dir(&refused, &path(), "/d/to")),
+            format!("DirectoryError: Directory error: Error moving dir f {told}")
         );
     }
 

@@ -1,5 +1,7 @@
 //! Work on text and names that needs no permission.
 
+pub mod backtrace;
 pub mod lines;
 pub mod path;
 pub mod pattern;
+pub mod selinux;

@@ -14,6 +14,9 @@ pub struct Place {
     pub name: Name,
 }
 
+/// What is said of a name that leads out of the directory it is looked up in.
+pub const OUTSIDE: &str = "a path led outside of the filesystem";
+
 /// A path that is to be opened as such.
 pub fn absolute(path: &str) -> Result<AbsPath, Error> {
     characters(path)?;

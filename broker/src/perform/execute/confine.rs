@@ -3,14 +3,16 @@
 //! The rule, as the README of `policies/` tells it. A program asks nobody, so what it may do by itself is said before it
 //! starts, in the terms of the kernel: files by Landlock, the rest by a list of system calls. A policy that permits
 //! everything on all files leaves it without these. A permission that the kernel cannot be told (one that depends on a pattern,
-//! an attribute, or an `unless`) is not there for a program. Besides what policy grants it has its own file, the interpreter
+//! an attribute, or an `unless`) is not there for a program. The network is there where `connect` is permitted on all of it. Besides what policy grants it has its own file, the interpreter
 //! that file names in its first line, the system's libraries, and a few devices that are the same for everybody.
 
 use super::filter::{self, Denied};
 use super::places::{self, Layer, Rule};
+use crate::authz::Place;
 use crate::jail::usable_abi;
 use crate::perform::fs::OpenRegularFile;
 use crate::session::State;
+use crate::sys::fs;
 use caps::Capability;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
@@ -61,8 +63,8 @@ impl Walls {
     ) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
         let layers = places::layers(state, abi);
-        let might = |action: &str| state.authorizer().might_allow(action, "network::url");
-        let network = might("network::Action::\"connect\"") || might("network::Action::\"GET\"");
+        // The kernel cannot be told addresses that a policy means: it is all of the network or nothing.
+        let network = state.authorizer().allows_everywhere("network::Action::\"connect\"", "network::url");
         let confined = !layers.is_empty();
         let beyond = capabilities.iter().find(|capability| !CONFINED.contains(capability));
         if let Some(capability) = beyond.filter(|_| confined) {
@@ -70,7 +72,8 @@ impl Walls {
             return Err(Failure::new(FailureKind::InvalidArguments, message));
         }
         let everywhere = |action| {
-            let reaches = ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
+            let reaches =
+                ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
             reaches.iter().flatten().all(|reach| reach.everywhere)
         };
         let filter = (confined || !network).then(|| Denied {
@@ -82,14 +85,16 @@ impl Walls {
             local_sockets: confined,
             network: !network,
         });
-        let base = if confined { base(file, abi)? } else { Vec::new() };
+        let base = if confined { base(state, file, abi)? } else { Vec::new() };
         Ok(Self { layers, base, filter, network, abi })
     }
 
-    /// For a program that may do nothing but read these files.
-    pub(super) fn reading_only(files: &[&OwnedFd]) -> Result<Self, Failure> {
+    /// For a program that may do nothing but read these files, and what lies in these directories of the system.
+    pub(super) fn reading_only(files: &[&OwnedFd], data: &[&str]) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
-        let mut base = common(abi);
+        let mut base = common(&[], abi);
+        let data = data.iter().filter_map(|path| places::ours(path));
+        base.extend(data.map(|object| Rule { object, rights: make_bitflags!(AccessFs::{ReadFile | ReadDir}) }));
         for file in files {
             base.push(rule(file, make_bitflags!(AccessFs::{ReadFile | Execute}))?);
         }
@@ -134,8 +139,10 @@ impl Walls {
 }
 
 /// What a program needs to start at all.
-fn base(file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
-    let mut rules = common(abi);
+fn base(state: &State, file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
+    let read = state.authorizer().reaches(Action::FileRead, places::FILE);
+    let barred: Vec<Place> = read.into_iter().flat_map(|reach| reach.barred).collect();
+    let mut rules = common(&barred, abi);
     let run = make_bitflags!(AccessFs::{ReadFile | Execute});
     rules.push(rule(&file.fd, run)?);
     if let Some(interpreter) = interpreter(&file.fd).and_then(|path| places::ours(&path)) {
@@ -144,13 +151,19 @@ fn base(file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
     Ok(rules)
 }
 
-fn common(abi: ABI) -> Vec<Rule> {
+/// What everybody's programs are made of, without what is barred inside of it.
+fn common(barred: &[Place], abi: ABI) -> Vec<Rule> {
     let mut rules = Vec::new();
     let libraries = make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute});
     let devices = make_bitflags!(AccessFs::{ReadFile | WriteFile});
     for (paths, rights) in [(LIBRARIES, libraries), (FILES, AccessFs::ReadFile.into()), (DEVICES, devices)] {
-        let found = paths.iter().filter_map(|path| places::ours(path));
-        rules.extend(found.map(|object| Rule { object, rights: rights & AccessFs::from_all(abi) }));
+        for object in paths.iter().filter_map(|path| places::ours(path)) {
+            let Ok(path) = fs::real_path(&object) else { continue };
+            let place = Place::Below(path);
+            // What bars all of it, and more, is not meant for the libraries: nothing would run.
+            let inside: Vec<Place> = barred.iter().filter(|bar| !bar.holds(place.path())).cloned().collect();
+            places::tell(&place, &inside, rights & AccessFs::from_all(abi), abi, &mut rules);
+        }
     }
     rules
 }

@@ -1,7 +1,7 @@
 //! As whom a program runs.
 //!
-//! Without a word about it, as the caller, never as the broker. A caller that is not root can have another user, group or
-//! capabilities only by a policy of the server's owner that reads that part of the context: a `permit` written without a
+//! Without a word about it, as the caller, never as the broker. A caller that is not root can have another user or group,
+//! capabilities, or a place in another's namespace only by a policy of the server's owner that reads that part of the context: a `permit` written without a
 //! thought of them does not hand them out.
 
 use crate::authz::{Demand, Principal, ProgramContext};
@@ -14,6 +14,10 @@ use rex_protocol::failure::{Denial, Failure, FailureKind};
 use rex_protocol::text::Text;
 use std::ffi::CString;
 use std::str::FromStr;
+
+/// The first of the ids of programs that run as nobody: beyond those of workers (`jail::spawn`), which are numbered like this
+/// by the same process, by more than there are processes (`PID_MAX_LIMIT`, linux/threads.h).
+const NOBODY: u32 = 2_000_000_000 + (1 << 22);
 
 /// As whom a program runs.
 #[derive(Debug, Clone)]
@@ -33,14 +37,7 @@ impl Identity {
     /// The caller's own, but for what is asked for by name. Another user comes with its own supplementary groups; the
     /// group stays the caller's, as policy sees it, unless one is asked for.
     pub(super) fn asked_for(caller: &Principal, user: Option<&str>, group: Option<&str>) -> Result<Self, Failure> {
-        let own_group = Group::from_gid(Gid::from_raw(caller.gid)).ok().flatten();
-        let mut identity = Self {
-            user: (caller.name.clone(), caller.uid),
-            group: (own_group.map_or_else(|| caller.gid.to_string(), |group| group.name), caller.gid),
-            groups: caller.gids.clone(),
-            other_user: false,
-            other_group: false,
-        };
+        let mut identity = Self::own(caller);
         if let Some(name) = group {
             let gid = group_id(name)?.as_raw();
             identity.other_group = gid != caller.gid;
@@ -54,6 +51,30 @@ impl Identity {
             identity.groups = groups_of(name, identity.group.1);
         }
         Ok(identity)
+    }
+
+    /// The caller's own.
+    pub(super) fn own(caller: &Principal) -> Self {
+        let own_group = Group::from_gid(Gid::from_raw(caller.gid)).ok().flatten();
+        Self {
+            user: (caller.name.clone(), caller.uid),
+            group: (own_group.map_or_else(|| caller.gid.to_string(), |group| group.name), caller.gid),
+            groups: caller.gids.clone(),
+            other_user: false,
+            other_group: false,
+        }
+    }
+
+    /// Nobody's: a user and group that this session's program alone has.
+    pub(super) fn nobody() -> Self {
+        let id = NOBODY + std::process::id();
+        Self {
+            user: (id.to_string(), id),
+            group: (id.to_string(), id),
+            groups: Vec::new(),
+            other_user: true,
+            other_group: true,
+        }
     }
 
     /// Whether it is the identity that this process has already.
@@ -93,13 +114,14 @@ pub(super) fn confirm_said(
         ("user", identity.other_user),
         ("group", identity.other_group),
         ("capabilities", !context.capabilities.is_empty()),
+        ("namespace", context.namespace.is_some()),
     ];
     for (part, asked) in parts {
         if asked && !state.is_allowed_knowing(demand, part) {
             let (action, resource) = (demand.action, &demand.resource);
             let message = format!(
-                "Permission denied: {} unauthorized to perform {action} for {resource} with another {part} than its own: \
-                 no policy that permits it reads `context.{part}`",
+                "Permission denied: {} unauthorized to perform {action} for {resource} and `{part}` with it: \
+                 no policy that permits this reads `context.{part}`",
                 state.principal().name,
             );
             let denial = Denial {

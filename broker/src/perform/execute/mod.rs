@@ -1,1 +1,162 @@
-pub(crate) struct Running;
+//! Running programs.
+//!
+//! Why this is safe given a hostile worker: what runs is the descriptor that was judged. Policy is told arguments and
+//! environment as the program gets them, and lists that could mean two things are refused. The program runs as its caller unless
+//! policy says otherwise by name ([`identity`]), behind walls that leave it what policy could grant that caller by
+//! itself ([`confine`]), in a process tree that ends with it ([`start`]).
+
+mod confine;
+mod debugger;
+mod filter;
+mod identity;
+mod places;
+mod running;
+mod start;
+
+pub(crate) use running::Running;
+
+use crate::authz::{Context, Demand, Granted, ProgramContext, tags};
+use crate::perform::fs::OpenRegularFile;
+use crate::perform::{Demands, Perform, Stop};
+use crate::session::State;
+use confine::Walls;
+use identity::Identity;
+use rex_protocol::failure::{Failure, FailureKind};
+use rex_protocol::fs::{ARGUMENTS, Argument, Execute, Follow, ProgramOutput};
+use rex_protocol::handle::Program;
+use rex_protocol::{Action, Handle};
+use start::Command;
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::rc::Rc;
+
+pub(crate) struct ExecuteTarget {
+    file: Rc<OpenRegularFile>,
+    identity: Identity,
+    context: Rc<ProgramContext>,
+}
+
+impl ExecuteTarget {
+    fn demand(&self) -> Demand {
+        self.file.demand(Action::FileExecute).with(Context::Program(Rc::clone(&self.context)))
+    }
+}
+
+impl Perform for Execute {
+    type Target = ExecuteTarget;
+
+    fn target(self, state: &mut State) -> Result<ExecuteTarget, Stop> {
+        let file = state.handles.file(self.file)?;
+        confirm_arguments(&self)?;
+        let identity = Identity::asked_for(state.principal(), self.user.as_deref(), self.group.as_deref())?;
+        let environment = self.environment.into_iter().map(|(name, value)| (name.into_string(), value.into_string()));
+        let context = ProgramContext {
+            arguments: self.arguments,
+            environment: environment.collect(),
+            user: identity.user.clone(),
+            group: identity.group.clone(),
+            capabilities: self.capabilities.iter().map(|name| name.to_string()).collect(),
+            namespace: self.namespace,
+        };
+        Ok(ExecuteTarget { file, identity, context: Rc::new(context) })
+    }
+
+    fn demands(target: &ExecuteTarget) -> Demands {
+        Demands::all(vec![target.demand()])
+    }
+
+    fn perform(target: Granted<ExecuteTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        let target = target.into_inner();
+        let demand = target.demand();
+        let ExecuteTarget { file, identity, context } = target;
+        if file.write || !file.read {
+            let message = format!("`{}` is open for writing", file.path);
+            return Err(Failure::new(FailureKind::NotReadOnly, message).into());
+        }
+        let capabilities = identity::capabilities(&context.capabilities)?;
+        identity::confirm_said(state, &demand, &identity, &context)?;
+        let walls = Walls::for_caller(state, &file, &capabilities)?;
+        let command = Command {
+            arguments: arguments(&file, &context.arguments)?,
+            environment: environment(&context.environment)?,
+            is_script: confine::interpreter(&file.fd).is_some(),
+            program: Rc::clone(&file.fd),
+            inherited: Vec::new(),
+            identity,
+            capabilities,
+            namespace: context.namespace,
+            walls,
+            memory: state.limits.memory,
+            cpu_ms: state.limits.cpu_ms,
+        };
+        let running = command.start(vec![demand])?;
+        Ok(state.handles.add_program(running)?)
+    }
+}
+
+impl Perform for Follow {
+    type Target = Rc<Running>;
+
+    fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
+        state.handles.program(self.program)
+    }
+
+    fn demands(running: &Self::Target) -> Demands {
+        Demands::all(running.demands.clone())
+    }
+
+    fn perform(running: Granted<Self::Target>, _: &mut State) -> Result<ProgramOutput, Stop> {
+        Ok(running.into_inner().follow()?)
+    }
+}
+
+/// Refuses what policy could not be told unambiguously, and what no program can be given.
+fn confirm_arguments(request: &Execute) -> Result<(), Failure> {
+    let refuse = |message: &str| Err(Failure::new(FailureKind::InvalidArguments, message));
+    if tags(&request.arguments).is_none() {
+        return refuse("an argument stands for two values: policy could not tell them apart");
+    }
+    let mut names = BTreeSet::new();
+    if !request.environment.iter().all(|(name, _)| names.insert(&**name)) {
+        return refuse("an environment variable is given twice");
+    }
+    if names.iter().any(|name| name.is_empty() || name.contains('=')) {
+        return refuse("the name of an environment variable is empty or has a `=`");
+    }
+    let texts = request.arguments.iter().flat_map(|argument| match argument {
+        Argument::Single(text) => [Some(text), None],
+        Argument::Pair(key, value) => [Some(key), Some(value)],
+    });
+    let arguments: usize = texts.flatten().map(|text| text.len() + 1).sum();
+    let environment: usize = request.environment.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    if arguments + environment > ARGUMENTS {
+        return refuse(&format!("arguments and environment have more than {ARGUMENTS} bytes"));
+    }
+    Ok(())
+}
+
+/// What the program gets: its file's name, then each argument, a key and its value as two.
+fn arguments(file: &OpenRegularFile, arguments: &[Argument]) -> Result<Vec<CString>, Failure> {
+    let mut all = vec![program_name(file)?];
+    for argument in arguments {
+        match argument {
+            Argument::Single(text) => all.push(c_string(&**text)?),
+            Argument::Pair(key, value) => all.extend([c_string(&**key)?, c_string(&**value)?]),
+        }
+    }
+    Ok(all)
+}
+
+/// The first argument: the file's own name.
+fn program_name(file: &OpenRegularFile) -> Result<CString, Failure> {
+    c_string(file.path.split().map_or_else(Vec::new, |(_, name)| name.as_bytes().to_vec()))
+}
+
+fn environment(environment: &[(String, String)]) -> Result<Vec<CString>, Failure> {
+    environment.iter().map(|(name, value)| c_string(format!("{name}={value}"))).collect()
+}
+
+fn c_string(text: impl Into<Vec<u8>>) -> Result<CString, Failure> {
+    let message = "an argument or environment variable has a NUL byte";
+    CString::new(text).map_err(|_| Failure::new(FailureKind::InvalidArguments, message))
+}

@@ -31,8 +31,8 @@ pub(super) struct Rule {
     pub(super) rights: BitFlags<AccessFs>,
 }
 
-const FILE: &str = "file_system::File";
-const DIR: &str = "file_system::Dir";
+pub(super) const FILE: &str = "file_system::File";
+pub(super) const DIR: &str = "file_system::Dir";
 
 /// The rights of Landlock, each with what policy calls it. `open` is needed for all of them.
 fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 8] {
@@ -79,7 +79,7 @@ fn layer(rows: &[(BitFlags<AccessFs>, Vec<Reach>)], store: usize, abi: ABI) -> O
 }
 
 /// Tells one place, without what is barred in it.
-fn tell(place: &Place, barred: &[Place], rights: BitFlags<AccessFs>, abi: ABI, rules: &mut Vec<Rule>) {
+pub(super) fn tell(place: &Place, barred: &[Place], rights: BitFlags<AccessFs>, abi: ABI, rules: &mut Vec<Rule>) {
     let path = place.path();
     if rules.len() >= RULES || barred.iter().any(|barred| barred.holds(path)) {
         return;

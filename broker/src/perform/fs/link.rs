@@ -6,7 +6,7 @@ use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
 use nix::fcntl::RenameFlags;
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
-use rex_protocol::fs::{LinkText, MakeLink, OpenLink, OpenedLink, ReadLink};
+use rex_protocol::fs::{LinkText, MakeLink, OpenLink, OpenedLink, ReadLink, ReadOpenLink};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -81,10 +81,32 @@ impl Perform for ReadLink {
     fn perform(target: Granted<LinkTarget>, state: &mut State) -> Result<LinkText, Stop> {
         let target = target.into_inner();
         let pin = target.pin(Action::FileRead, state)?;
-        let fault = |errno| refused(errno, "read the link", &target.path);
-        let text = nix::fcntl::readlinkat(&*pin, "").map_err(fault)?;
-        Ok(LinkText::try_from(text.into_vec()).map_err(|_| fault(Errno::ENAMETOOLONG))?)
+        Ok(text_of(&pin, &target.path)?)
     }
+}
+
+impl Perform for ReadOpenLink {
+    type Target = Rc<OpenLinkItself>;
+
+    fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
+        state.handles.link(self.link)
+    }
+
+    fn demands(link: &Self::Target) -> Demands {
+        Demands::all(vec![link.demand(Action::FileRead)])
+    }
+
+    fn perform(link: Granted<Self::Target>, _: &mut State) -> Result<LinkText, Stop> {
+        let link = link.into_inner();
+        Ok(text_of(&link.pin, &link.path)?)
+    }
+}
+
+/// What a pinned link says.
+fn text_of(pin: &OwnedFd, path: &AbsPath) -> Result<LinkText, Failure> {
+    let fault = |errno| refused(errno, "read the link", path);
+    let text = nix::fcntl::readlinkat(pin, "").map_err(fault)?;
+    LinkText::try_from(text.into_vec()).map_err(|_| fault(Errno::ENAMETOOLONG))
 }
 
 pub(crate) struct MakeTarget {

@@ -1,7 +1,9 @@
 //! Commands: functions named like the programs they stand for, with their flags.
 
 mod awk;
+mod edit;
 mod flags;
+mod place;
 mod read;
 mod tree;
 mod write;
@@ -18,12 +20,19 @@ use std::rc::Rc;
 pub fn register(surface: &mut Surface) {
     read::register(surface);
     awk::register(surface);
+    edit::register(surface);
+    place::register(surface);
     tree::register(surface);
     write::register(surface);
 }
 
 /// Opens the file at `path` for reading: links on the way are followed, one in last place is not.
 fn open(channel: &Rc<Channel>, path: &str) -> Result<File> {
+    open_as(channel, path, How::READ)
+}
+
+/// As [`open`], for whatever `how` says.
+fn open_as(channel: &Rc<Channel>, path: &str, how: How) -> Result<File> {
     let Place { dir, name } = path::place(path, "file")?;
-    Directory::open(channel, dir, true)?.file(&name, How::READ)
+    Directory::open(channel, dir, true)?.file(&name, how)
 }
