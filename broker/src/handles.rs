@@ -14,7 +14,7 @@ enum Object {
     Dir(Rc<OpenDirectory>),
     File(Rc<OpenRegularFile>),
     Link(Rc<OpenLinkItself>),
-    Listing(Pages),
+    Listing(Rc<Pages>),
     Draft(Rc<Draft>),
     Program(Rc<Running>),
 }
@@ -59,7 +59,7 @@ impl Handles {
 
     /// Keeps a listing under way.
     pub(crate) fn add_listing(&mut self, pages: Pages) -> Result<Handle<Listing>, Failure> {
-        self.add(Object::Listing(pages)).map(Handle::from_id)
+        self.add(Object::Listing(Rc::new(pages))).map(Handle::from_id)
     }
 
     /// The directory behind a handle.
@@ -102,10 +102,10 @@ impl Handles {
         }
     }
 
-    /// Takes a listing out, to go on with it.
-    pub(crate) fn take_listing(&mut self, handle: Handle<Listing>) -> Result<Pages, Stop> {
-        match self.objects.remove(&handle.id()) {
-            Some(Object::Listing(pages)) => Ok(pages),
+    /// The listing behind a handle.
+    pub(crate) fn listing(&self, handle: Handle<Listing>) -> Result<Rc<Pages>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Listing(pages)) => Ok(Rc::clone(pages)),
             _ => Err(unknown("listing")),
         }
     }

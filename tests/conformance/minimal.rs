@@ -47,6 +47,9 @@ const NEED_NOTHING: &[&str] = &[
 
 /// Cases whose calls leave out what is denied and go on: their scripts then miss what they count on.
 const LEAVE_OUT: &[&str] = &[
+    "commands::du_entries",
+    "commands::du_max_depth",
+    "files::disk_usage_of_a_tree",
     "files::extract_archive_long_names",
     "files::extract_archive_owners",
     "files::extract_archive_plain",

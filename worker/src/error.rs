@@ -111,6 +111,11 @@ impl Error {
             _ if failure.errno() == Some(libc::EACCES) => Some(Origin::AccessRefused),
             _ => None,
         };
+        Self::with_origin(origin, kind, message)
+    }
+
+    /// An error of `kind` that comes from another one with this origin.
+    pub fn with_origin(origin: Option<Origin>, kind: impl Into<Kind>, message: impl Into<String>) -> Self {
         Self { kind: Kind { origin, ..kind.into() }, message: message.into() }
     }
 
@@ -134,6 +139,15 @@ impl From<Error> for Box<EvalAltResult> {
         // The position is filled in by the engine.
         EvalAltResult::ErrorRuntime(Dynamic::from_map(map), rhai::Position::NONE).into()
     }
+}
+
+/// The error that consists of nothing but the message of `error`, as some commands raise it.
+pub fn bare(error: Box<EvalAltResult>) -> Box<EvalAltResult> {
+    let message = match &*error {
+        EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<Map>().and_then(|map| map.get("message").cloned()),
+        _ => None,
+    };
+    message.map_or(error, |message| EvalAltResult::ErrorRuntime(message, rhai::Position::NONE).into())
 }
 
 /// The text of an error number: `No such file or directory (os error 2)`.

@@ -15,6 +15,15 @@ pub fn describe(error: EvalAltResult, texts: &Texts, channel: &Channel) -> Scrip
     ScriptFault { class, message: Text::cut(message(error, texts)) }
 }
 
+/// What an error that a function of the script ended with reads as, and what was behind it.
+pub(crate) fn told(error: EvalAltResult, texts: &Texts) -> (String, Option<Origin>) {
+    let origin = match error.unwrap_inner() {
+        EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<Map>().and_then(|map| kind(&map)?.origin),
+        _ => None,
+    };
+    (message(error, texts), origin)
+}
+
 fn class(inner: &EvalAltResult, channel: &Channel) -> FaultClass {
     match inner {
         EvalAltResult::ErrorTooManyOperations(_) => FaultClass::Limit(LimitName::Operations),

@@ -45,7 +45,7 @@ pub struct DirEntry {
 pub struct ListDir {
     /// The directory.
     pub dir: Handle<Dir>,
-    /// To go on: the listing of the reply before.
+    /// To go on: the listing of the reply before. It stays open until it is let go of.
     pub listing: Option<Handle<Listing>>,
 }
 
@@ -54,7 +54,7 @@ pub struct ListDir {
 pub struct Entries {
     /// The entries.
     pub entries: Vec<DirEntry>,
-    /// The listing to ask for more; nothing at the end.
+    /// The listing to ask for more: the one that was asked, if one was. Nothing at the end.
     pub more: Option<Handle<Listing>>,
 }
 

@@ -4,19 +4,24 @@ use super::dir::Directory;
 use super::file::File;
 use super::link::Symlink;
 use super::options::{self, OUT_OF_RANGE, Options};
+use super::recursive::{self, LeftOut};
 use super::{Surface, refuse};
 use crate::channel::Channel;
+use crate::engine::line;
 use crate::error::{Error, Io, Result, errno_text};
 use crate::text::selinux::Change;
 use rex_protocol::failure::FailureKind;
 use rex_protocol::fs::{ATTRIBUTE, Object, ReadAttribute, SetMode, SetOwner, WriteAttribute};
 use rex_protocol::path::AbsPath;
 use rex_protocol::text::Text;
+use rhai::NativeCallContext;
 use serde::Deserialize;
 
 #[derive(Debug, Clone, Deserialize)]
 struct ChmodDirOptions {
     permissions: i64,
+    #[serde(default)]
+    recursive: bool,
 }
 
 impl Options for ChmodDirOptions {
@@ -32,6 +37,7 @@ impl Options for ChmodDirOptions {
 struct SetOwnershipOptions {
     user: Option<String>,
     group: Option<String>,
+    recursive: bool,
 }
 
 impl Options for SetOwnershipOptions {
@@ -61,20 +67,48 @@ fn must_be_initialized(field: &str) -> String {
 
 /// Sets the permission bits of an open object, whose path is `path`.
 fn set_mode(channel: &Channel, object: Object, path: &AbsPath, mode: i64) -> Result<()> {
-    let bits = u32::try_from(mode);
-    // What is no mode at all is asked for as one that the session refuses: policy has its say first.
-    match (channel.call(&SetMode { object, mode: bits.unwrap_or(u32::MAX) }), bits) {
-        (Err(failure), Err(_)) if !failure.is_denial() => Err(Error::new(Io::TryFromIntError, OUT_OF_RANGE).into()),
-        (result, _) => Ok(result.map_err(|failure| refuse::general(&failure, path))?),
+    match channel.call(&mode_of(object, mode)) {
+        Err(failure) if u32::try_from(mode).is_err() && !failure.is_denial() => {
+            Err(Error::new(Io::TryFromIntError, OUT_OF_RANGE).into())
+        }
+        result => Ok(result.map_err(|failure| refuse::general(&failure, path))?),
     }
+}
+
+/// What is no mode at all is asked for as one that the session refuses: policy has its say first.
+fn mode_of(object: Object, mode: i64) -> SetMode {
+    SetMode { object, mode: u32::try_from(mode).unwrap_or(u32::MAX) }
 }
 
 /// Sets owner and group of an open object, as far as they are given.
 fn set_owner(channel: &Channel, object: Object, path: &AbsPath, options: &SetOwnershipOptions) -> Result<()> {
+    Ok(channel.call(&owner_of(object, options)).map_err(|failure| refuse::general(&failure, path))?)
+}
+
+fn owner_of(object: Object, options: &SetOwnershipOptions) -> SetOwner {
     // No name is as long as that: one that is cut is not known either.
     let name = |name: &Option<String>| name.as_deref().map(Text::cut);
-    let request = SetOwner { object, user: name(&options.user), group: name(&options.group) };
-    Ok(channel.call(&request).map_err(|failure| refuse::general(&failure, path))?)
+    SetOwner { object, user: name(&options.user), group: name(&options.group) }
+}
+
+/// Sets the permission bits of a directory, and of directories and files below it if that is asked for.
+fn set_dir_mode(dir: &Directory, options: &ChmodDirOptions, line: u32) -> Result<()> {
+    let (channel, mode) = (dir.channel(), options.permissions);
+    if !options.recursive {
+        return set_mode(channel, Object::Dir(dir.handle()), dir.path(), mode);
+    }
+    let mut left_out = LeftOut::new("chmod", line);
+    recursive::change(dir, false, &mut left_out, |object| channel.call(&mode_of(object, mode)))
+}
+
+/// Sets owner and group of a directory, and of directories, files and links below it if that is asked for.
+fn set_dir_owner(dir: &Directory, options: &SetOwnershipOptions, line: u32) -> Result<()> {
+    let channel = dir.channel();
+    if !options.recursive {
+        return set_owner(channel, Object::Dir(dir.handle()), dir.path(), options);
+    }
+    let mut left_out = LeftOut::new("set_ownership", line);
+    recursive::change(dir, true, &mut left_out, |object| channel.call(&owner_of(object, options)))
 }
 
 /// Changes parts of a file's SELinux context.
@@ -113,15 +147,18 @@ pub fn register(surface: &mut Surface) {
     surface.function("chmod", |file: File, mode: i64| {
         set_mode(file.channel(), Object::File(file.handle()), file.path(), mode)
     });
-    surface.function("chmod", |dir: Directory, options: ChmodDirOptions| {
-        set_mode(dir.channel(), Object::Dir(dir.handle()), dir.path(), options.permissions)
+    surface.function("chmod", |context: NativeCallContext<'_>, dir: Directory, options: ChmodDirOptions| {
+        set_dir_mode(&dir, &options, line(context.call_position()))
     });
     surface.function("set_ownership", |file: File, options: SetOwnershipOptions| {
         set_owner(file.channel(), Object::File(file.handle()), file.path(), &options)
     });
-    surface.function("set_ownership", |dir: Directory, options: SetOwnershipOptions| {
-        set_owner(dir.channel(), Object::Dir(dir.handle()), dir.path(), &options)
-    });
+    surface.function(
+        "set_ownership",
+        |context: NativeCallContext<'_>, dir: Directory, options: SetOwnershipOptions| {
+            set_dir_owner(&dir, &options, line(context.call_position()))
+        },
+    );
     surface.function("set_ownership", |link: Symlink, options: SetOwnershipOptions| {
         set_owner(link.channel(), Object::Link(link.handle()), link.path(), &options)
     });

@@ -31,7 +31,7 @@ const MONTHS: [&str; 12] = [
 
 /// The parts of a date and time as a script gave them, which may make no date at all.
 #[derive(Debug, Clone, Copy)]
-struct DateTime {
+pub(super) struct DateTime {
     year: i64,
     month: i64,
     day: i64,
@@ -83,7 +83,8 @@ impl DateTime {
             .map_err(|_| invalid("Invalid time component: timestamp was not in range"))
     }
 
-    fn epoch_seconds(&self) -> std::result::Result<i64, Error> {
+    /// Whole seconds since 1970.
+    pub(super) fn epoch_seconds(&self) -> std::result::Result<i64, Error> {
         let whole = Self { nanosecond: 0, ..*self };
         // The part below the second must make sense too.
         self.civil()?;

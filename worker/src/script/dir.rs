@@ -9,8 +9,8 @@ use crate::channel::{Channel, Held};
 use crate::error::{Error, Io, Result, errno_text};
 use crate::text::path;
 use rex_protocol::Failure;
-use rex_protocol::fs::{self, CreateDir, DeleteDir, ListDir, Object, OpenDir, OpenFile, OpenedDir, Stat};
-use rex_protocol::handle::Dir;
+use rex_protocol::fs::{self, CreateDir, DeleteDir, ListDir, Object, OpenDir, OpenFile, OpenSubdir, OpenedDir, Stat};
+use rex_protocol::handle::{Dir, Listing};
 use rex_protocol::path::{AbsPath, Name};
 use rhai::{Dynamic, Map};
 use serde::Deserialize;
@@ -137,15 +137,37 @@ impl Directory {
     pub(super) fn list(&self, mut each: impl FnMut(fs::DirEntry)) -> Result<()> {
         let mut listing = None;
         loop {
-            let request = ListDir { dir: self.0.held.handle(), listing: listing.as_ref().map(Held::handle) };
-            let page = self.channel().call(&request).map_err(|failure| refuse::general(&failure, &self.0.path))?;
-            page.entries.into_iter().for_each(&mut each);
-            let Some(more) = page.more else { return Ok(()) };
-            // The session may go on with the same handle: it is let go of only at the end.
-            if listing.as_ref().is_none_or(|held| held.handle() != more) {
-                listing = Some(Held::new(self.channel(), more));
+            let page = self.page(&mut listing).map_err(|failure| refuse::general(&failure, &self.0.path))?;
+            page.into_iter().for_each(&mut each);
+            if listing.is_none() {
+                return Ok(());
             }
         }
+    }
+
+    /// The next entries of a listing, the first ones without. There are more while there is a listing afterwards.
+    pub(super) fn page(&self, listing: &mut Option<Held<Listing>>) -> std::result::Result<Vec<fs::DirEntry>, Failure> {
+        let request = ListDir { dir: self.0.held.handle(), listing: listing.as_ref().map(Held::handle) };
+        let page = self.channel().call(&request)?;
+        match page.more {
+            None => *listing = None,
+            // It goes on with the one that it has.
+            Some(_) if listing.is_some() => {}
+            Some(more) => *listing = Some(Held::new(self.channel(), more)),
+        }
+        Ok(page.entries)
+    }
+
+    /// Opens the directory `name` in it, a link of that name followed or not.
+    pub(super) fn subdir(&self, name: &Name, follow: bool) -> Result<Self> {
+        self.try_subdir(name, follow)
+            .or_else(|failure| Err(refuse::open_dir(&failure, &self.join(name)?, follow, None).into()))
+    }
+
+    /// As [`Self::subdir`], with the session's own answer.
+    pub(super) fn try_subdir(&self, name: &Name, follow: bool) -> std::result::Result<Self, Failure> {
+        let request = OpenSubdir { dir: self.0.held.handle(), name: name.clone(), follow };
+        self.channel().call(&request).map(|opened| Self::new(self.channel(), opened))
     }
 
     /// The entries by name, those that `wanted` lets pass.
@@ -194,9 +216,13 @@ impl Directory {
         self.0.held.channel()
     }
 
+    /// What it is like, with the session's own answer.
+    pub(super) fn try_stat(&self) -> std::result::Result<fs::Metadata, Failure> {
+        self.channel().call(&Stat { object: Object::Dir(self.0.held.handle()) })
+    }
+
     fn stat(&self) -> Result<fs::Metadata> {
-        let request = Stat { object: Object::Dir(self.0.held.handle()) };
-        Ok(self.channel().call(&request).map_err(|failure| refuse::general(&failure, &self.0.path))?)
+        Ok(self.try_stat().map_err(|failure| refuse::general(&failure, &self.0.path))?)
     }
 }
 

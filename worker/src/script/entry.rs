@@ -5,6 +5,7 @@ use super::file::{File, OpenFileOptions};
 use super::kinds::EntryType;
 use super::link::Symlink;
 use super::metadata::Metadata;
+use super::walk::Found;
 use super::{Surface, item, number, refuse};
 use crate::error::{Error, Io, Result, errno_text};
 use rex_protocol::fs::{self, EntryKind, StatEntries};
@@ -21,6 +22,8 @@ pub struct DirEntry(Rc<Inner>);
 struct Inner {
     dir: Directory,
     entry: fs::DirEntry,
+    /// Whether it stands for what a link of its name leads to.
+    followed: bool,
     /// An entry opens once; later calls give the same.
     opened: RefCell<Option<Opened>>,
 }
@@ -33,7 +36,13 @@ enum Opened {
 
 impl DirEntry {
     pub(super) fn new(dir: &Directory, entry: fs::DirEntry) -> Self {
-        Self(Rc::new(Inner { dir: dir.clone(), entry, opened: RefCell::default() }))
+        Self(Rc::new(Inner { dir: dir.clone(), entry, followed: false, opened: RefCell::default() }))
+    }
+
+    /// What a walk has come to.
+    pub(super) fn found(found: Found) -> Self {
+        let Found { parent: dir, entry, followed, .. } = found;
+        Self(Rc::new(Inner { dir, entry, followed, opened: RefCell::default() }))
     }
 
     fn kind(&self) -> EntryType {
@@ -50,7 +59,9 @@ impl DirEntry {
             Some(Opened::Dir(_)) => return Err(mismatch("a file")),
             None => {}
         }
-        let file = self.0.dir.open_file(&self.0.entry.name, options)?;
+        let follow_symlinks = options.follow_symlinks || self.0.followed;
+        let options = OpenFileOptions { follow_symlinks, ..options.clone() };
+        let file = self.0.dir.open_file(&self.0.entry.name, &options)?;
         self.0.opened.replace(Some(Opened::File(file.clone())));
         Ok(file)
     }
@@ -61,8 +72,8 @@ impl DirEntry {
             Some(Opened::File(_)) => return Err(mismatch("a dir")),
             None => {}
         }
-        let path = self.0.dir.join(&self.0.entry.name)?;
-        let dir = Directory::open(self.0.dir.channel(), path, self.0.entry.kind == EntryKind::Symlink)?;
+        let follow = self.0.followed || self.0.entry.kind == EntryKind::Symlink;
+        let dir = self.0.dir.subdir(&self.0.entry.name, follow)?;
         self.0.opened.replace(Some(Opened::Dir(dir.clone())));
         Ok(dir)
     }

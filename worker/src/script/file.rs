@@ -319,9 +319,13 @@ impl File {
         Ok(lines.map(|(line, number)| Dynamic::from(Match { number, content: line.into() })).collect())
     }
 
+    /// What it is like, with the session's own answer.
+    pub(super) fn try_stat(&self) -> std::result::Result<rex_protocol::fs::Metadata, Failure> {
+        self.channel().call(&Stat { object: Object::File(self.0.held.handle()) })
+    }
+
     fn stat(&self) -> Result<rex_protocol::fs::Metadata> {
-        let request = Stat { object: Object::File(self.0.held.handle()) };
-        Ok(self.channel().call(&request).map_err(|failure| self.refused(&failure))?)
+        Ok(self.try_stat().map_err(|failure| self.refused(&failure))?)
     }
 
     fn refused(&self, failure: &Failure) -> Error {

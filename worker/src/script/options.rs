@@ -43,11 +43,13 @@ pub trait Options: DeserializeOwned + Clone + 'static {
     }
 }
 
+/// What puts a value of another type into its field.
+type Assignment<O> = Rc<dyn Fn(&mut O)>;
+
 /// Options under construction.
 pub struct Builder<O> {
     values: BTreeMap<&'static str, Value>,
-    /// What puts the values of other types into their fields.
-    assignments: BTreeMap<&'static str, Rc<dyn Fn(&mut O)>>,
+    assignments: BTreeMap<&'static str, Assignment<O>>,
 }
 
 // Derived implementations would ask the same of `O`.
@@ -72,7 +74,7 @@ impl<O: Options> Builder<O> {
         self.clone()
     }
 
-    fn assign(&mut self, field: &'static str, assignment: Rc<dyn Fn(&mut O)>) -> Self {
+    fn assign(&mut self, field: &'static str, assignment: Assignment<O>) -> Self {
         self.assignments.insert(field, assignment);
         self.clone()
     }

@@ -69,15 +69,27 @@ pub fn has_odd_characters(path: &str) -> bool {
     path.contains(|c: char| c < ' ' || matches!(c, '<' | '>' | '"' | '|' | '?' | '*'))
 }
 
+/// The path of an entry that was listed in `dir`, where a script could write it: names that are no UTF-8, or hold a character
+/// that no path may have, can be listed and nothing else.
+pub fn listed(dir: &AbsPath, name: &Name) -> Result<AbsPath, Error> {
+    let path = dir.join(name).map_err(refused)?;
+    match std::str::from_utf8(name.as_bytes()) {
+        Ok(text) => characters(text).map_err(|_| invalid_characters(&path.to_string()))?,
+        Err(_) => return Err(refusal(libc::ENOENT)),
+    }
+    Ok(path)
+}
+
 fn directory(path: &str) -> &str {
     Path::new(path).parent().and_then(Path::to_str).unwrap_or_default()
 }
 
 fn characters(path: &str) -> Result<(), Error> {
-    if has_odd_characters(path) {
-        return Err(other(format!("Path contains invalid characters {path}")));
-    }
-    Ok(())
+    if has_odd_characters(path) { Err(invalid_characters(path)) } else { Ok(()) }
+}
+
+fn invalid_characters(path: &str) -> Error {
+    other(format!("Path contains invalid characters {path}"))
 }
 
 fn rooted(path: &str) -> Result<(), Error> {
@@ -155,6 +167,18 @@ mod tests {
         ] {
             assert_eq!(message(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_listed_can_be_used_where_a_script_could_write_it() {
+        let message = |name: &[u8]| {
+            let listed = listed(&AbsPath::parse("/d").unwrap(), &Name::parse(name).unwrap());
+            listed.map_or_else(|error| error.message().to_owned(), |path| path.to_string())
+        };
+        assert_eq!(message("é b".as_bytes()), "/d/é b");
+        assert_eq!(message(b"a?"), "Path contains invalid characters /d/a?");
+        assert_eq!(message(b"a\n"), "Path contains invalid characters /d/a\n");
+        assert_eq!(message(b"a\xff"), "No such file or directory (os error 2)");
     }
 
     #[test]

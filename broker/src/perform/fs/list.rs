@@ -4,8 +4,8 @@ use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
 use nix::dir::{Dir, OwningIter, Type};
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{Mode, fstatat};
 use rex_protocol::Handle;
 use rex_protocol::fs::{DirEntry, Entries, ListDir};
 use rex_protocol::handle::Listing;
@@ -17,12 +17,13 @@ const PAGE: usize = 64 * 1024;
 /// A listing under way: the directory it belongs to and what has not been given yet.
 pub(crate) struct Pages {
     dir: Rc<OpenDirectory>,
-    entries: Peekable<OwningIter>,
+    entries: RefCell<Peekable<OwningIter>>,
 }
 
 pub(crate) struct ListTarget {
     dir: Rc<OpenDirectory>,
-    pages: Option<Pages>,
+    /// What it goes on with, and the handle of that.
+    under_way: Option<(Rc<Pages>, Handle<Listing>)>,
 }
 
 impl Perform for ListDir {
@@ -30,11 +31,14 @@ impl Perform for ListDir {
 
     fn target(self, state: &mut State) -> Result<ListTarget, Stop> {
         let dir = state.handles.dir(self.dir)?;
-        let pages = self.listing.map(|listing| state.handles.take_listing(listing)).transpose()?;
-        if pages.as_ref().is_some_and(|pages| !Rc::ptr_eq(&pages.dir, &dir)) {
+        let under_way = match self.listing {
+            Some(listing) => Some((state.handles.listing(listing)?, listing)),
+            None => None,
+        };
+        if under_way.as_ref().is_some_and(|(pages, _)| !Rc::ptr_eq(&pages.dir, &dir)) {
             return Err(rex_protocol::Violation::new("went on with the listing of another directory").into());
         }
-        Ok(ListTarget { dir, pages })
+        Ok(ListTarget { dir, under_way })
     }
 
     fn demands(target: &ListTarget) -> Demands {
@@ -42,20 +46,46 @@ impl Perform for ListDir {
     }
 
     fn perform(target: Granted<ListTarget>, state: &mut State) -> Result<Entries, Stop> {
-        let ListTarget { dir, pages } = target.into_inner();
-        let mut pages = match pages {
-            Some(pages) => pages,
-            None => {
-                let entries = open_listing(&dir).map_err(|errno| refused(errno, "list", &dir.path))?;
-                Pages { dir: Rc::clone(&dir), entries }
-            }
-        };
-        let entries = page(&mut pages).map_err(|errno| refused(errno, "list", &dir.path))?;
-        let more = match pages.entries.peek() {
-            Some(_) => Some(state.handles.add_listing(pages)?),
-            None => None::<Handle<Listing>>,
-        };
+        let ListTarget { dir, under_way } = target.into_inner();
+        let fault = |errno| refused(errno, "list", &dir.path);
+        if let Some((pages, listing)) = under_way {
+            let entries = pages.next().map_err(fault)?;
+            return Ok(Entries { entries, more: (!pages.are_over()).then_some(listing) });
+        }
+        let pages = Pages { dir: Rc::clone(&dir), entries: RefCell::new(open_listing(&dir).map_err(fault)?) };
+        let entries = pages.next().map_err(fault)?;
+        let more = if pages.are_over() { None } else { Some(state.handles.add_listing(pages)?) };
         Ok(Entries { entries, more })
+    }
+}
+
+impl Pages {
+    /// The next page.
+    fn next(&self) -> nix::Result<Vec<DirEntry>> {
+        let mut rest = self.entries.borrow_mut();
+        let (mut entries, mut size) = (Vec::new(), 0);
+        while size < PAGE {
+            let Some(entry) = rest.next() else { break };
+            let entry = entry?;
+            let bytes = entry.file_name().to_bytes();
+            // `.` and `..`, which are no names.
+            let Ok(name) = Name::parse(bytes) else { continue };
+            size += bytes.len() + 16;
+            let kind = entry.file_type().map_or_else(|| self.looked_up(&name), listed_kind);
+            entries.push(DirEntry { name, kind, inode: entry.ino() });
+        }
+        Ok(entries)
+    }
+
+    fn are_over(&self) -> bool {
+        self.entries.borrow_mut().peek().is_none()
+    }
+
+    /// The kind of an entry where the file system does not tell it with the name: what other file systems tell is no secret
+    /// from one who may list the directory.
+    fn looked_up(&self, name: &Name) -> EntryKind {
+        let stat = fstatat(&*self.dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW | AtFlags::AT_NO_AUTOMOUNT);
+        stat.map_or(EntryKind::Unknown, |stat| entry_kind(fs::kind(&stat)))
     }
 }
 
@@ -65,29 +95,14 @@ fn open_listing(dir: &OpenDirectory) -> nix::Result<Peekable<OwningIter>> {
     Ok(Dir::from_fd(fd)?.into_iter().peekable())
 }
 
-fn page(pages: &mut Pages) -> nix::Result<Vec<DirEntry>> {
-    let (mut entries, mut size) = (Vec::new(), 0);
-    while size < PAGE {
-        let Some(entry) = pages.entries.next() else { break };
-        let entry = entry?;
-        let bytes = entry.file_name().to_bytes();
-        // `.` and `..`, which are no names.
-        let Ok(name) = Name::parse(bytes) else { continue };
-        size += bytes.len() + 16;
-        entries.push(DirEntry { name, kind: listed_kind(entry.file_type()), inode: entry.ino() });
-    }
-    Ok(entries)
-}
-
-fn listed_kind(kind: Option<Type>) -> EntryKind {
+fn listed_kind(kind: Type) -> EntryKind {
     match kind {
-        Some(Type::File) => EntryKind::File,
-        Some(Type::Directory) => EntryKind::Dir,
-        Some(Type::Symlink) => EntryKind::Symlink,
-        Some(Type::Fifo) => EntryKind::Fifo,
-        Some(Type::Socket) => EntryKind::Socket,
-        Some(Type::CharacterDevice) => EntryKind::CharDevice,
-        Some(Type::BlockDevice) => EntryKind::BlockDevice,
-        None => EntryKind::Unknown,
+        Type::File => EntryKind::File,
+        Type::Directory => EntryKind::Dir,
+        Type::Symlink => EntryKind::Symlink,
+        Type::Fifo => EntryKind::Fifo,
+        Type::Socket => EntryKind::Socket,
+        Type::CharacterDevice => EntryKind::CharDevice,
+        Type::BlockDevice => EntryKind::BlockDevice,
     }
 }

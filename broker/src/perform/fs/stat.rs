@@ -5,6 +5,7 @@ use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
 use nix::unistd::{Gid, Group, Uid, User};
 use rex_protocol::fs::{Metadata, Object, STAT_ENTRIES, Stat, StatEntries};
+use std::collections::HashMap;
 
 /// An open object, whatever it is.
 pub(crate) enum Opened {
@@ -65,7 +66,7 @@ impl Perform for Stat {
     fn perform(target: Granted<Opened>, _: &mut State) -> Result<Metadata, Stop> {
         let target = target.into_inner();
         let (kind, stat) = look(target.descriptor(), target.path())?;
-        Ok(metadata(kind, &stat))
+        Ok(metadata(kind, &stat, &mut Names::default()))
     }
 }
 
@@ -98,19 +99,29 @@ impl Perform for StatEntries {
 
     fn perform(target: Granted<EntriesTarget>, state: &mut State) -> Result<Vec<Result<Metadata, Failure>>, Stop> {
         let EntriesTarget { dir, entries } = target.into_inner();
-        let (mut results, mut size) = (Vec::new(), 0);
+        let (mut results, mut size, mut names) = (Vec::new(), 0, Names::default());
         for (name, kind, path) in &entries {
-            let result = stat_entry(&dir, name, *kind, path, state);
-            size += match &result {
-                Ok(_) => 1024,
-                Err(failure) => failure.message.len() + 9 * 1024,
-            };
+            let result = stat_entry(&dir, name, *kind, path, state, &mut names);
+            size += weight(&result);
             results.push(result);
-            if size > REPLY {
+            if size > REPLY || state.is_out_of_time() {
                 break;
             }
         }
         Ok(results)
+    }
+}
+
+/// About what a result takes in a reply, in bytes, and no less.
+fn weight(result: &Result<Metadata, Failure>) -> usize {
+    let length = |text: &Option<Text<256>>| text.as_ref().map_or(0, |text| text.len());
+    128 + match result {
+        Ok(metadata) => length(&metadata.user) + length(&metadata.group),
+        Err(Failure { kind: FailureKind::Denied(denial), message }) => {
+            let policies: usize = denial.policies.iter().map(|policy| policy.len() + 8).sum();
+            message.len() + denial.action.len() + denial.resource.len() + policies
+        }
+        Err(failure) => failure.message.len(),
     }
 }
 
@@ -130,6 +141,7 @@ fn stat_entry(
     kind: EntryKind,
     path: &AbsPath,
     state: &mut State,
+    names: &mut Names,
 ) -> Result<Metadata, Failure> {
     let demands = entry_demands(kind, path);
     state.demand(&demands)?;
@@ -137,12 +149,29 @@ fn stat_entry(
     state.confirm(&demands, &pin)?;
     let (now, stat) = look(&pin, path)?;
     // It was judged as what it was said to be.
-    if now == kind { Ok(metadata(kind, &stat)) } else { Err(refused(Errno::ESTALE, "look at", path)) }
+    if now == kind { Ok(metadata(kind, &stat, names)) } else { Err(refused(Errno::ESTALE, "look at", path)) }
 }
 
-fn metadata(kind: EntryKind, stat: &FileStat) -> Metadata {
-    let user = User::from_uid(Uid::from_raw(stat.st_uid)).ok().flatten();
-    let group = Group::from_gid(Gid::from_raw(stat.st_gid)).ok().flatten();
+/// Names of users and groups by their numbers, looked up once: to find one costs more than all else about an entry.
+#[derive(Default)]
+struct Names {
+    users: HashMap<u32, Option<Text<256>>>,
+    groups: HashMap<u32, Option<Text<256>>>,
+}
+
+impl Names {
+    fn user(&mut self, uid: u32) -> Option<Text<256>> {
+        let look_up = || User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| Text::cut(user.name));
+        self.users.entry(uid).or_insert_with(look_up).clone()
+    }
+
+    fn group(&mut self, gid: u32) -> Option<Text<256>> {
+        let look_up = || Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| Text::cut(group.name));
+        self.groups.entry(gid).or_insert_with(look_up).clone()
+    }
+}
+
+fn metadata(kind: EntryKind, stat: &FileStat, names: &mut Names) -> Metadata {
     Metadata {
         kind,
         mode: stat.st_mode,
@@ -154,8 +183,8 @@ fn metadata(kind: EntryKind, stat: &FileStat) -> Metadata {
         device: stat.st_dev,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        user: user.map(|user| Text::cut(user.name)),
-        group: group.map(|group| Text::cut(group.name)),
+        user: names.user(stat.st_uid),
+        group: names.group(stat.st_gid),
         modified_seconds: stat.st_mtime,
         modified_nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
         changed_seconds: stat.st_ctime,

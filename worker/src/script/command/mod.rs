@@ -6,6 +6,7 @@ mod flags;
 mod place;
 mod read;
 mod tree;
+mod walks;
 mod write;
 
 use super::Surface;
@@ -23,6 +24,7 @@ pub fn register(surface: &mut Surface) {
     edit::register(surface);
     place::register(surface);
     tree::register(surface);
+    walks::register(surface);
     write::register(surface);
 }
 
