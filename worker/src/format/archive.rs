@@ -32,7 +32,7 @@ pub enum Described {
 
 /// Describes an entry.
 ///
-/// Names are as in ids: no `..`, no path from the root, none of the characters that no path may hold. Of permissions 0777
+/// Names are such as scripts can write: UTF-8, no `..`, no path from the root, none of the characters that no path may hold. Of permissions 0777
 /// count; owners are names.
 pub fn describe(entry: &mut Entry<'_, impl Read>) -> Described {
     let path = entry.path_bytes().into_owned();
@@ -75,7 +75,7 @@ fn way(path: &[u8]) -> Result<Option<Way>, &'static str> {
         if name == b".." {
             return Err("its path leads upwards");
         }
-        if path::has_odd_characters(&String::from_utf8_lossy(name)) {
+        if path::has_odd_characters(std::str::from_utf8(name).map_err(|_| "its path is no UTF-8")?) {
             return Err("its path has characters that no path may have");
         }
         names.push(Name::parse(name).map_err(|_| "a name in its path is too long")?);
@@ -221,7 +221,7 @@ mod tests {
         let shown: Vec<_> = found.iter().map(|(described, _)| shown(described)).collect();
         let odd = "its path has characters that no path may have";
         let up = "its path leads upwards";
-        assert_eq!(shown, [up, up, "its path begins at the root", odd, odd, "", "b/c", "d\u{fffd}"]);
+        assert_eq!(shown, [up, up, "its path begins at the root", odd, odd, "", "b/c", "its path is no UTF-8"]);
     }
 
     #[test]
