@@ -23,6 +23,7 @@ pub(super) fn of(demand: &Demand) -> Attributes {
     let found = match (&demand.object, &demand.resource) {
         (Some(object), _) => fstat(object),
         (None, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
+        (None, _) => return Attributes::default(),
     };
     Attributes(found.ok())
 }
