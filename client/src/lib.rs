@@ -34,7 +34,7 @@
 //! # }
 //! ```
 //!
-//! [`Session::call`] performs any operation of [`fs`]; each says there what policy is asked.
+//! [`Session::call`] performs any operation of [`fs`] and [`process`]; each says there what policy is asked.
 //!
 //! Without the daemon, [`Broker::standalone`] starts a session with our own rights, narrowed by a policy that we bring.
 //!
@@ -65,4 +65,4 @@ pub use rex_protocol::limits::{self, LimitName, Limits};
 pub use rex_protocol::path::{AbsPath, Name, PathError};
 pub use rex_protocol::text::{CHUNK, Chunk, Text, TooLong};
 pub use rex_protocol::worker::{Alarm, Level, Log, Metric, Unit};
-pub use rex_protocol::{Action, Handle, Listed, Operation, fs, handle};
+pub use rex_protocol::{Action, Handle, Listed, Operation, fs, handle, process};

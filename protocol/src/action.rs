@@ -29,6 +29,14 @@ pub enum Action {
     FileExecute,
     /// `file_system::Action::"set_id"`
     FileSetId,
+    /// `process_system::Action::"list"`
+    ProcessList,
+    /// `process_system::Action::"list_fds"`
+    ProcessListFds,
+    /// `process_system::Action::"kill"`
+    ProcessKill,
+    /// `process_system::Action::"interrupt"`
+    ProcessInterrupt,
 }
 
 /// The Cedar names of an action.
@@ -54,6 +62,10 @@ impl Action {
         Action::FileSetXAttr,
         Action::FileExecute,
         Action::FileSetId,
+        Action::ProcessList,
+        Action::ProcessListFds,
+        Action::ProcessKill,
+        Action::ProcessInterrupt,
     ];
 
     const fn names(self) -> Names {
@@ -71,6 +83,10 @@ impl Action {
             Action::FileSetXAttr => on_files("set_x_attr"),
             Action::FileExecute => on_files("execute"),
             Action::FileSetId => Names { group: "PrivilegedIO", ..on_files("set_id") },
+            Action::ProcessList => on_processes("list"),
+            Action::ProcessListFds => on_processes("list_fds"),
+            Action::ProcessKill => on_processes("kill"),
+            Action::ProcessInterrupt => on_processes("interrupt"),
         }
     }
 
@@ -92,6 +108,10 @@ impl Action {
 
 const fn on_files(name: &'static str) -> Names {
     Names { namespace: "file_system", name, group: "SafeIO" }
+}
+
+const fn on_processes(name: &'static str) -> Names {
+    Names { namespace: "process_system", name, group: "ProcessAction" }
 }
 
 /// As policies write it: `file_system::Action::"open"`.

@@ -42,6 +42,9 @@ macro_rules! for_each_operation {
             $crate::fs::RunDebugger,
             $crate::fs::DeleteFile,
             $crate::fs::DeleteDir,
+            $crate::process::ListProcesses,
+            $crate::process::ListOpenFiles,
+            $crate::process::Signal,
         }
     };
 }

@@ -31,6 +31,10 @@ const NEEDED: &[(&str, Action)] = &[
     ("core::redacted_read", Action::FileRedactedRead),
     ("commands::rm_file", Action::FileDelete),
     ("files::file_metadata", Action::FileStat),
+    ("system::processes_name_is_cut_at_15_bytes", Action::ProcessList),
+    ("system::open_files_least_policy", Action::ProcessListFds),
+    ("system::kill_sigterm_by_pid", Action::ProcessKill),
+    ("system::kill_sighup_asks_for_interrupt", Action::ProcessInterrupt),
 ];
 
 /// Cases whose policy permits what their script has no use for, or that are about being refused.
@@ -44,7 +48,16 @@ const NEED_NOTHING: &[&str] = &[
     "files::open_dir_forbidden_characters",
     "files::read_lines_bad_options",
     "files::read_page_bad_options",
+    "system::kill_options_validation",
+    "system::monitor_cpu_denied_is_empty",
+    "system::monitor_cpu_options",
+    "system::open_files_options_validation",
+    "system::process_error_kinds",
+    "system::processes_none_permitted",
 ];
+
+/// Cases whose script would wait long for what is left out where it is denied.
+const PATIENT: &[&str] = &["system::processes_leave_threads_out"];
 
 /// Cases whose calls leave out what is denied and go on: their scripts then miss what they count on.
 const LEAVE_OUT: &[&str] = &[
@@ -58,6 +71,11 @@ const LEAVE_OUT: &[&str] = &[
     "files::extract_archive_times",
 ];
 
+/// The calls that list processes, and leave out what is denied: what a script makes of the rest is its own affair.
+const LISTINGS: &[&str] = &["ps()", ".processes(", ".processes_using_inode(", ".monitor_processes_cpu("];
+
+/// The namespace of the actions on files.
+const FILES: &str = "file_system";
 /// Stands in every line of a file that a run may not read.
 const MARK: &str = "unreadable-7f3a";
 /// What is told of one run.
@@ -66,7 +84,8 @@ const MOST_FAULTS: usize = 8;
 /// Whether a case succeeds by what its policy permits.
 pub(crate) fn applies_to(case: &Case) -> bool {
     let permits = case.policy.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("permit"));
-    case.expect.status == "SUCCESS" && permits && !NEED_NOTHING.contains(&case.name.as_str())
+    let left_out = [NEED_NOTHING, PATIENT].concat();
+    case.expect.status == "SUCCESS" && permits && !left_out.contains(&case.name.as_str())
 }
 
 /// What happened in spite of a missing permission, in words.
@@ -76,6 +95,9 @@ pub(crate) fn faults(case: &Case) -> Vec<String> {
     if case.spawn.is_empty() && !case.script.contains("/dev/shm") {
         missing.extend(Missing::each(&case.policy));
     }
+    // What acts on no file has no effect here but what its own cases expect.
+    let needed = NEEDED.iter().filter(|(name, action)| *name == case.name && action.namespace() != FILES);
+    missing.extend(needed.map(|(_, action)| Missing::Actions(vec![*action])));
     missing.iter().flat_map(|missing| run(case, missing)).collect()
 }
 
@@ -92,7 +114,8 @@ impl Missing {
         let any = policy.contains("action,") || policy.contains("action)") || policy.contains("\"SafeIO\"");
         let is_permitted =
             |actions: &Vec<Action>| any || actions.iter().any(|action| policy.contains(&action.to_string()));
-        let alone = Action::ALL.iter().filter(|action| **action != Action::FileRedactedRead);
+        let on_files = Action::ALL.iter().filter(|action| action.namespace() == FILES);
+        let alone = on_files.filter(|action| **action != Action::FileRedactedRead);
         let also = |action: &Action| match action {
             Action::FileRead => vec![Action::FileRead, Action::FileRedactedRead],
             action => vec![*action],
@@ -175,7 +198,8 @@ fn ending_faults(case: &Case, stage: &Stage, missing: &Missing, result: &Value) 
         let denied = text(&result["error"]["error_type"]) == "ACCESS_DENIED_EXCEPTION" && missing.is_named_in(message);
         // What a script does about an error that it caught is its own affair.
         let leaves_out = matches!(missing, Missing::Actions(_)) && LEAVE_OUT.contains(&case.name.as_str());
-        let is_told = denied || leaves_out || case.script.contains("catch");
+        let lists = LISTINGS.iter().any(|call| case.script.contains(call));
+        let is_told = denied || leaves_out || lists || case.script.contains("catch");
         return if is_told { Vec::new() } else { vec![format!("it failed otherwise: {}", short(message))] };
     }
     let is_needed = match missing {
@@ -213,7 +237,7 @@ fn effects(missing: &Missing, before: &Tree, after: &Tree) -> Vec<String> {
 pub(crate) fn check(names: &std::collections::BTreeSet<String>) -> Result<(), String> {
     let lacking = Action::ALL.iter().filter(|action| !NEEDED.iter().any(|(_, needed)| needed == *action));
     let lacking: Vec<String> = lacking.map(|action| format!("no case is known to need {action}")).collect();
-    let named = NEEDED.iter().map(|(name, _)| name).chain(NEED_NOTHING).chain(LEAVE_OUT);
+    let named = NEEDED.iter().map(|(name, _)| name).chain(NEED_NOTHING).chain(PATIENT).chain(LEAVE_OUT);
     let unknown = named.filter(|name| !names.contains(**name)).map(|name| format!("no case is called `{name}`"));
     let faults: Vec<String> = lacking.into_iter().chain(unknown).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join(", ")) }

@@ -7,6 +7,7 @@ mod jail;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;
+mod processes;
 mod programs;
 mod resources;
 mod sudden_death;

@@ -56,6 +56,14 @@ kinds! {
     hidden: ;
 }
 
+kinds! {
+    /// The kinds of errors about processes and services.
+    Process, "ProcessErrorKind":
+    ProcessNotFound PidNamespaceOperationError NamespaceOperationError PermissionDenied AuthorizationError
+    ValidationError CallbackExecutionError ProcessEnumerationError DBusError PrivilegeError ServiceNotFound Other;
+    hidden: ;
+}
+
 /// The kind of an error: a value of the language, which compares by module and name.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -139,6 +147,18 @@ impl From<Error> for Box<EvalAltResult> {
         // The position is filled in by the engine.
         EvalAltResult::ErrorRuntime(Dynamic::from_map(map), rhai::Position::NONE).into()
     }
+}
+
+/// The same error with another kind: of an operation that is made inside of what has kinds of its own.
+pub fn with_kind(error: Box<EvalAltResult>, kind: impl Into<Kind>) -> Box<EvalAltResult> {
+    let parts = match &*error {
+        EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<Map>().and_then(|map| {
+            let origin = map.get("kind")?.clone().try_cast::<Kind>()?.origin;
+            Some((origin, map.get("message")?.to_string()))
+        }),
+        _ => None,
+    };
+    parts.map_or(error, |(origin, message)| Error::with_origin(origin, kind, message).into())
 }
 
 /// The error that consists of nothing but the message of `error`, as some commands raise it.

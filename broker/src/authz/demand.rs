@@ -32,11 +32,26 @@ pub enum Resource {
     File(AbsPath),
     /// `sysinfo::Sysinfo`: what the system tells of itself.
     Sysinfo,
+    /// `process_system::Process`
+    Process(Rc<ProcessIdentity>),
+}
+
+/// A process as policy knows it. Processes that differ in anything of it are different resources.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProcessIdentity {
+    /// Its number.
+    pub pid: u32,
+    /// The kernel's short name.
+    pub name: String,
+    /// Its user's name, or number where that has none.
+    pub username: String,
+    /// Its command line.
+    pub command: String,
 }
 
 impl Resource {
     /// The names of all their types in the schema.
-    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO];
+    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, PROCESS];
 
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
@@ -44,6 +59,7 @@ impl Resource {
             Resource::Dir(_) => DIR,
             Resource::File(_) => FILE,
             Resource::Sysinfo => SYSINFO,
+            Resource::Process(_) => PROCESS,
         }
     }
 
@@ -53,6 +69,7 @@ impl Resource {
             Resource::Dir(path) | Resource::File(path) => path.to_id(),
             // There is one; policies name it by its type.
             Resource::Sysinfo => "system".to_owned(),
+            Resource::Process(process) => process.pid.to_string(),
         }
     }
 
@@ -60,7 +77,7 @@ impl Resource {
     pub const fn path(&self) -> Option<&AbsPath> {
         match self {
             Resource::Dir(path) | Resource::File(path) => Some(path),
-            Resource::Sysinfo => None,
+            Resource::Sysinfo | Resource::Process(_) => None,
         }
     }
 
@@ -68,6 +85,12 @@ impl Resource {
     pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
             Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo => Vec::new(),
+            Resource::Process(process) => vec![
+                ("pid", process.pid.to_string()),
+                ("name", process.name.clone()),
+                ("username", process.username.clone()),
+                ("command", process.command.clone()),
+            ],
         }
     }
 }
@@ -76,6 +99,7 @@ impl Resource {
 pub(super) const DIR: &str = "file_system::Dir";
 const FILE: &str = "file_system::File";
 const SYSINFO: &str = "sysinfo::Sysinfo";
+const PROCESS: &str = "process_system::Process";
 
 /// As denials show it: the type and the bare id.
 impl fmt::Display for Resource {

@@ -62,7 +62,9 @@ impl Authorizer {
 
     /// Decides one demand.
     pub fn decide(&mut self, demand: &Demand) -> Decision {
-        if self.reads_attributes || !matches!(demand.context, Context::Empty) {
+        // Processes come and go, and their command lines are long: there is little to remember and much to hold.
+        let is_process = matches!(demand.resource, Resource::Process(_));
+        if self.reads_attributes || is_process || !matches!(demand.context, Context::Empty) {
             return self.decide_indexed(demand);
         }
         if let Some(decision) = self.remembered(demand) {
@@ -141,6 +143,11 @@ impl Authorizer {
             }
         }
         Err(first.unwrap_or_else(|| Failure::new(FailureKind::InvalidArguments, "nothing was asked of policy")))
+    }
+
+    /// Grants a target that tells of nothing by itself: what is found by it is demanded, each thing before it is used.
+    pub(crate) fn defer<T>(&self, target: T) -> Granted<T> {
+        Granted::new(target)
     }
 
     /// Confirms that all of `demands` are allowed; else tells of the first that is not.

@@ -17,7 +17,7 @@ mod schema;
 mod warning;
 
 pub(crate) use context::tags;
-pub use demand::{Context, Decision, Demand, Granted, Principal, ProgramContext, Resource};
+pub use demand::{Context, Decision, Demand, Granted, Principal, ProcessIdentity, ProgramContext, Resource};
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use reach::{Place, Reach};

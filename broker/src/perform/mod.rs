@@ -2,6 +2,7 @@
 
 pub(crate) mod execute;
 pub(crate) mod fs;
+pub(crate) mod process;
 
 use crate::authz::{Demand, Granted};
 use crate::session::State;
@@ -31,17 +32,29 @@ pub(crate) trait Perform: Listed {
 #[derive(Debug)]
 pub(crate) struct Demands {
     alternatives: Vec<Vec<Demand>>,
+    deferred: bool,
 }
 
 impl Demands {
     /// All of these.
     pub(crate) fn all(demands: Vec<Demand>) -> Self {
-        Self { alternatives: vec![demands] }
+        Self::any(vec![demands])
     }
 
     /// All of at least one of these; a denial names what the first lacks.
     pub(crate) fn any(alternatives: Vec<Vec<Demand>>) -> Self {
-        Self { alternatives }
+        Self { alternatives, deferred: false }
+    }
+
+    /// Nothing yet: for listings, whose request names nothing that could be asked about. What is found is demanded one by
+    /// one, and only what is allowed is told.
+    pub(crate) fn of_what_is_found() -> Self {
+        Self { alternatives: Vec::new(), deferred: true }
+    }
+
+    /// Whether it is [`Self::of_what_is_found`].
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.deferred
     }
 
     /// The alternatives, the first of which a denial speaks of.

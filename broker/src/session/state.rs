@@ -87,6 +87,10 @@ impl State {
 
     /// Grants a target that policy allows in one of the ways in `demands`.
     pub(crate) fn authorize<T>(&mut self, target: T, demands: &Demands) -> Result<Granted<T>, Stop> {
+        if demands.is_deferred() {
+            self.account.about.clear();
+            return Ok(self.authorizer.defer(target));
+        }
         if let Some(first) = demands.alternatives().iter().flatten().next() {
             self.account.about = first.resource.to_string();
         }
@@ -97,6 +101,11 @@ impl State {
     /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
     pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         self.authorizer.demand(demands)
+    }
+
+    /// Whether policy allows all of `demands`, for what is left out where it does not.
+    pub(crate) fn allows(&mut self, demands: &[Demand]) -> bool {
+        demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }))
     }
 
     /// Who submitted the run.

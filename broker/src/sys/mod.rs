@@ -3,6 +3,7 @@
 
 pub(crate) mod fs;
 pub(crate) mod process;
+pub(crate) mod process_dir;
 pub(crate) mod procfs;
 pub(crate) mod seccomp;
 pub(crate) mod socket;

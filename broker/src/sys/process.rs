@@ -67,6 +67,24 @@ pub(crate) fn signal(process: impl AsFd, signal: Signal) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
+/// Whether a process still has its number: it runs, or has ended and nobody has waited for it.
+pub(crate) fn is_there(process: impl AsFd) -> bool {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the kernel takes a null `siginfo_t`; signal 0 only asks.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_fd().as_raw_fd(), 0, none, 0) };
+    Errno::result(result) != Err(Errno::ESRCH)
+}
+
+/// How long the machine has run, its sleep included.
+pub(crate) fn uptime() -> nix::Result<Duration> {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map(Duration::from)
+}
+
+/// The machine's memory, in bytes (sysinfo(2)).
+pub(crate) fn memory() -> nix::Result<u64> {
+    nix::sys::sysinfo::sysinfo().map(|info| info.ram_total())
+}
+
 /// Forking goes on in the child only where no other thread can hold a lock that the child would inherit. The kernel
 /// counts threads as links of this directory, besides its own two (proc(5)).
 fn confirm_one_thread() -> nix::Result<()> {

@@ -1,7 +1,7 @@
 //! The kinds of errors and of directory entries, as constants.
 
 use super::Surface;
-use crate::error::{CommonUtils, Io, Kind};
+use crate::error::{CommonUtils, Io, Kind, Process};
 use rex_protocol::fs;
 use std::fmt;
 
@@ -36,6 +36,8 @@ pub fn register(surface: &mut Surface) {
     surface.constants(Io::SOURCE, io.map(|kind| (kind.name.to_owned(), kind)));
     let utils = CommonUtils::CONSTANTS.iter().map(|kind| kind.kind());
     surface.constants(CommonUtils::SOURCE, utils.map(|kind| (kind.name.to_owned(), kind)));
+    let process = Process::CONSTANTS.iter().map(|kind| kind.kind());
+    surface.constants(Process::SOURCE, process.map(|kind| (kind.name.to_owned(), kind)));
     surface.shown::<EntryType>("EntryType");
     surface.comparable::<EntryType>();
     surface.constants("EntryType", EntryType::ALL.iter().map(|(name, kind)| ((*name).to_owned(), EntryType(*kind))));

@@ -26,6 +26,7 @@ pub mod log;
 pub mod metadata;
 pub mod moving;
 pub mod options;
+pub mod process;
 mod reading;
 mod recursive;
 pub mod refuse;
@@ -159,6 +160,7 @@ pub fn register(surface: &mut Surface) {
     usage::register(surface);
     execute::register(surface);
     core_dump::register(surface);
+    process::register(surface);
     command::register(surface);
     import::register(surface);
 }

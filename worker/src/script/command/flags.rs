@@ -51,12 +51,17 @@ impl<F: Flag> Flags<F> {
 
 /// The flags of an array. Anything else in it is an error, found before all else.
 pub(super) fn read<F: Flag>(context: &NativeCallContext<'_>, flags: &Array) -> Result<Vec<F>> {
+    Ok(parse(context, flags).map_err(|message| Error::new(Io::Other, message))?)
+}
+
+/// As [`read`], for commands whose errors have another kind: what to say.
+pub(super) fn parse<F: Flag>(context: &NativeCallContext<'_>, flags: &Array) -> std::result::Result<Vec<F>, String> {
     flags
         .iter()
         .map(|value| {
             value.clone().try_cast::<F>().ok_or_else(|| {
                 let got = context.engine().map_type_name(value.type_name());
-                Error::new(Io::Other, format!("{}: expected {} flag, got {got}", F::COMMAND, F::TYPE)).into()
+                format!("{}: expected {} flag, got {got}", F::COMMAND, F::TYPE)
             })
         })
         .collect()

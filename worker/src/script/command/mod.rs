@@ -4,6 +4,7 @@ mod awk;
 mod edit;
 mod flags;
 mod place;
+mod process;
 mod read;
 mod tree;
 mod walks;
@@ -23,6 +24,7 @@ pub fn register(surface: &mut Surface) {
     awk::register(surface);
     edit::register(surface);
     place::register(surface);
+    process::register(surface);
     tree::register(surface);
     walks::register(surface);
     write::register(surface);

@@ -1,0 +1,15 @@
+//! Operations on processes.
+
+mod files;
+mod list;
+mod signal;
+
+pub use files::{Access, FilePlace, FilesOf, ListOpenFiles, ObjectKind, OpenFile, OpenFiles, UsedBy};
+pub use list::{Identity, ListProcesses, Machine, Namespace, Process, ProcessPlace, Processes};
+pub use signal::{Seen, Signal, SignalKind, Signalled};
+
+/// The longest command line that is told, in bytes: of a longer one as much. Policy is told the same.
+pub const COMMAND: usize = 32 * 1024;
+
+/// The longest name of a process, in bytes. The kernel's are shorter, but bytes that are no UTF-8 grow.
+pub const NAME: usize = 256;
