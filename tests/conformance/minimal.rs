@@ -41,6 +41,7 @@ const NEEDED: &[(&str, Action)] = &[
 const NEED_NOTHING: &[&str] = &[
     "commands::cat_denial_can_be_caught",
     "commands::cat_root_and_empty_path",
+    "commands::kill_bad_numbers",
     "commands::seq_counts_down",
     "core::path_commands_resolve_first",
     "files::dir_config_needs_path",

@@ -50,7 +50,7 @@ fn socket(line: &[u8]) -> Option<(u64, Vec<u8>)> {
 /// The first columns, which are parted by spaces, and the rest, which may hold some.
 fn columns<const N: usize>(line: &[u8]) -> Option<([&[u8]; N], &[u8])> {
     let mut rest = line;
-    let mut columns = [&line[..0]; N];
+    let mut columns = [<&[u8]>::default(); N];
     for column in &mut columns {
         let text = rest.trim_ascii_start();
         let end = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
@@ -68,10 +68,9 @@ fn unescape(path: &[u8]) -> Vec<u8> {
     const NEWLINE: &[u8] = b"\\012";
     let (mut plain, mut rest) = (Vec::with_capacity(path.len()), path);
     while let Some((first, after)) = rest.split_first() {
-        match rest.strip_prefix(NEWLINE) {
-            Some(after) => (plain.push(b'\n'), rest = after).0,
-            None => (plain.push(*first), rest = after).0,
-        }
+        let (byte, after) = rest.strip_prefix(NEWLINE).map_or((*first, after), |after| (b'\n', after));
+        plain.push(byte);
+        rest = after;
     }
     plain
 }
