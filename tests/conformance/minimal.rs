@@ -55,6 +55,8 @@ const NEED_NOTHING: &[&str] = &[
     "system::open_files_options_validation",
     "system::process_error_kinds",
     "system::processes_none_permitted",
+    "system::state_constants",
+    "system::transport_protocol_constants",
 ];
 
 /// Cases whose script would wait long for what is left out where it is denied.

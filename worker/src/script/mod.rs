@@ -32,8 +32,10 @@ mod recursive;
 pub mod refuse;
 pub mod report;
 mod seen;
+pub mod service;
 pub mod size;
 mod source;
+pub mod transport;
 mod usage;
 mod walk;
 
@@ -161,6 +163,8 @@ pub fn register(surface: &mut Surface) {
     execute::register(surface);
     core_dump::register(surface);
     process::register(surface);
+    service::register(surface);
+    transport::register(surface);
     command::register(surface);
     import::register(surface);
 }

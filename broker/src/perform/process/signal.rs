@@ -113,8 +113,10 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "a process to look at")]
     fn what_is_pinned_ends_and_means_nobody() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
-        let pinned = Pinned::new(child.id()).unwrap().unwrap();
-        assert_eq!((&*pinned.known.identity.name, &*pinned.known.identity.command), ("sleep", "sleep 60"));
+        // It has its new name and command line some time after the start has succeeded.
+        let pinned = std::iter::repeat_with(|| Pinned::new(child.id()).unwrap().unwrap())
+            .find(|pinned| (&*pinned.known.identity.name, &*pinned.known.identity.command) == ("sleep", "sleep 60"))
+            .unwrap();
         assert!(process::is_there(&pinned.process));
         child.kill().unwrap();
         child.wait().unwrap();
