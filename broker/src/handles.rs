@@ -3,7 +3,8 @@
 use crate::perform::Stop;
 use crate::perform::execute::Running;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
-use rex_protocol::handle::{self, Dir, File, Link, Listing, Program};
+use crate::perform::system::OpenLog;
+use rex_protocol::handle::{self, Dir, File, Link, Listing, Log, Program};
 use rex_protocol::limits::LimitName;
 use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ enum Object {
     File(Rc<OpenRegularFile>),
     Link(Rc<OpenLinkItself>),
     Listing(Rc<Pages>),
+    Log(Rc<OpenLog>),
     Draft(Rc<Draft>),
     Program(Rc<Running>),
 }
@@ -62,6 +64,11 @@ impl Handles {
         self.add(Object::Listing(Rc::new(pages))).map(Handle::from_id)
     }
 
+    /// Keeps the kernel's log, read to some place.
+    pub(crate) fn add_log(&mut self, log: Rc<OpenLog>) -> Result<Handle<Log>, Failure> {
+        self.add(Object::Log(log)).map(Handle::from_id)
+    }
+
     /// The directory behind a handle.
     pub(crate) fn dir(&self, handle: Handle<Dir>) -> Result<Rc<OpenDirectory>, Stop> {
         match self.objects.get(&handle.id()) {
@@ -107,6 +114,14 @@ impl Handles {
         match self.objects.get(&handle.id()) {
             Some(Object::Listing(pages)) => Ok(Rc::clone(pages)),
             _ => Err(unknown("listing")),
+        }
+    }
+
+    /// The log behind a handle.
+    pub(crate) fn log(&self, handle: Handle<Log>) -> Result<Rc<OpenLog>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Log(log)) => Ok(Rc::clone(log)),
+            _ => Err(unknown("log")),
         }
     }
 

@@ -29,6 +29,10 @@ pub enum Action {
     FileExecute,
     /// `file_system::Action::"set_id"`
     FileSetId,
+    /// `file_system::Action::"unmount"`
+    FileUnmount,
+    /// `sysinfo::Action::"list"`
+    SysinfoList,
 }
 
 /// The Cedar names of an action.
@@ -54,6 +58,8 @@ impl Action {
         Action::FileSetXAttr,
         Action::FileExecute,
         Action::FileSetId,
+        Action::FileUnmount,
+        Action::SysinfoList,
     ];
 
     const fn names(self) -> Names {
@@ -71,6 +77,8 @@ impl Action {
             Action::FileSetXAttr => on_files("set_x_attr"),
             Action::FileExecute => on_files("execute"),
             Action::FileSetId => Names { group: "PrivilegedIO", ..on_files("set_id") },
+            Action::FileUnmount => on_files("unmount"),
+            Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
         }
     }
 

@@ -20,6 +20,7 @@ pub mod limits;
 pub mod operation;
 pub mod operations;
 pub mod path;
+pub mod system;
 pub mod text;
 pub mod wire;
 pub mod worker;

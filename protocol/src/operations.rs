@@ -42,6 +42,12 @@ macro_rules! for_each_operation {
             $crate::fs::RunDebugger,
             $crate::fs::DeleteFile,
             $crate::fs::DeleteDir,
+            $crate::system::Uname,
+            $crate::system::OnlineProcessors,
+            $crate::system::OpenTable,
+            $crate::system::ReadLog,
+            $crate::system::StatMount,
+            $crate::system::Unmount,
         }
     };
 }

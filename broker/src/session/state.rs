@@ -144,6 +144,11 @@ impl State {
         self.demand(&demands)
     }
 
+    /// What is left of the run's time.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the run's time is up: work that takes long stops then.
     pub(crate) fn is_out_of_time(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)

@@ -27,12 +27,14 @@ pub mod metadata;
 pub mod moving;
 pub mod options;
 mod reading;
+mod record;
 mod recursive;
 pub mod refuse;
 pub mod report;
 mod seen;
 pub mod size;
 mod source;
+pub mod system;
 mod usage;
 mod walk;
 
@@ -159,6 +161,7 @@ pub fn register(surface: &mut Surface) {
     usage::register(surface);
     execute::register(surface);
     core_dump::register(surface);
+    system::register(surface);
     command::register(surface);
     import::register(surface);
 }

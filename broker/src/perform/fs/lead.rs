@@ -14,7 +14,7 @@ const LINKS: usize = 40;
 
 /// The path that `path` leads to when its links are followed, as far as they can be, with what is missing appended;
 /// nothing where no link is on the way, or where they lead in circles.
-pub(super) fn end_of(path: &AbsPath) -> Option<AbsPath> {
+pub(in crate::perform) fn end_of(path: &AbsPath) -> Option<AbsPath> {
     let mut rest: VecDeque<Vec<u8>> = components(path.as_bytes());
     let mut at = AbsPath::root();
     let mut pin = Some(fs::pin(&at, Links::Refuse).ok()?);

@@ -9,7 +9,7 @@
 mod attributes;
 mod content;
 mod directory;
-mod lead;
+pub(in crate::perform) mod lead;
 mod link;
 mod list;
 mod make;
@@ -29,6 +29,7 @@ mod write;
 pub(crate) use attributes::{group_id, user_id};
 pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
+pub(in crate::perform) use open::open_table;
 pub(crate) use put::Draft;
 pub(crate) use redact::Dictionary;
 
@@ -102,16 +103,16 @@ impl Place {
 }
 
 /// What policy is asked about a directory.
-fn dir_demand(action: Action, path: &AbsPath) -> Demand {
+pub(in crate::perform) fn dir_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::Dir(path.clone()))
 }
 
 /// What policy is asked about a file.
-fn file_demand(action: Action, path: &AbsPath) -> Demand {
+pub(in crate::perform) fn file_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::File(path.clone()))
 }
 
-fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
+pub(in crate::perform) fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
     dir.join(name).map_err(|error| {
         Failure::new(
             FailureKind::Refused { errno: Errno::ENAMETOOLONG as i32 },
@@ -158,7 +159,7 @@ fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
 }
 
 /// Where a pinned object really is.
-fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
+pub(in crate::perform) fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
     let real = fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?;
     not_our_own(&real).map(|()| real)
 }
@@ -199,7 +200,7 @@ fn inode(stat: &FileStat) -> (u64, u64) {
 }
 
 /// The kernel said no.
-fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+pub(in crate::perform) fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
     Failure { kind: FailureKind::Refused { errno: errno as i32 }, message: told(errno, step, path) }
 }
 

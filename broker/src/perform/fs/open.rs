@@ -117,6 +117,29 @@ pub(super) fn place_of(real: &AbsPath) -> Result<Place, Failure> {
     Ok(Place { dir: Rc::new(OpenDirectory { pin, path: parent }), name })
 }
 
+/// Opens one of the kernel's tables for reading. What `path` leads to is the kernel's own and is judged by `path`.
+pub(in crate::perform) fn open_table(path: &AbsPath) -> Result<OpenRegularFile, Failure> {
+    let fault = |errno| refused(errno, "open", path);
+    let pin = fs::pin(path, Links::Follow).map_err(fault)?;
+    let (kind, stat) = look(&pin, path)?;
+    if kind != EntryKind::File {
+        return Err(not_regular(path));
+    }
+    let place = place_of(path)?;
+    let fd = Rc::new(fs::reopen(&pin, OFlag::O_RDONLY).map_err(fault)?);
+    Ok(OpenRegularFile {
+        fd,
+        read: true,
+        write: false,
+        path: path.clone(),
+        link: place.clone(),
+        place,
+        link_inode: inode(&stat),
+        staged: RefCell::default(),
+        inside_line: RefCell::default(),
+    })
+}
+
 /// Makes a file that must not be there yet; nothing if it is there by now.
 fn create(
     place: &Place,

@@ -5,6 +5,7 @@ mod edit;
 mod flags;
 mod place;
 mod read;
+mod system;
 mod tree;
 mod walks;
 mod write;
@@ -26,6 +27,7 @@ pub fn register(surface: &mut Surface) {
     tree::register(surface);
     walks::register(surface);
     write::register(surface);
+    system::register(surface);
 }
 
 /// Opens the file at `path` for reading: links on the way are followed, one in last place is not.
