@@ -5,6 +5,7 @@ pub mod disks;
 pub mod log;
 pub mod memory;
 pub mod mounts;
+pub mod partitions;
 pub mod processors;
 pub mod slabs;
 pub mod statistics;

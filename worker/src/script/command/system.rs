@@ -1,9 +1,9 @@
-//! Commands that tell of the system: `free`, `nproc`, `uname`, `hostname`, `dmesg`, `sysctl_*`, `df`, `iostat`. Their errors
-//! are bare messages.
+//! Commands that tell of the system: `free`, `nproc`, `uname`, `hostname`, `dmesg`, `sysctl_*`, `df`, `iostat`,
+//! `lsblk`. Their errors are bare messages.
 
 use crate::error::{Result, bare};
 use crate::script::system::filesystems::{self, FilesystemOptions};
-use crate::script::system::{info, iostat, kernel_log, sysctl};
+use crate::script::system::{info, iostat, kernel_log, lsblk, sysctl};
 use crate::script::{Surface, item, record};
 use rhai::{Array, Dynamic, Map};
 
@@ -38,4 +38,6 @@ pub(super) fn register(surface: &mut Surface) {
     });
     let channel = surface.channel();
     surface.function("iostat", move || iostat::read(&channel).map_err(bare));
+    let channel = surface.channel();
+    surface.function("lsblk", move || lsblk::read(&channel).map_err(bare));
 }

@@ -4,6 +4,7 @@ pub(super) mod filesystems;
 pub(super) mod info;
 pub(super) mod iostat;
 pub(super) mod kernel_log;
+pub(super) mod lsblk;
 pub(super) mod mounts;
 mod slabs;
 mod statistics;
