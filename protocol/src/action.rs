@@ -33,6 +33,8 @@ pub enum Action {
     FileUnmount,
     /// `sysinfo::Action::"list"`
     SysinfoList,
+    /// `sysctl::Action::"load"`
+    SysctlLoad,
 }
 
 /// The Cedar names of an action.
@@ -60,6 +62,7 @@ impl Action {
         Action::FileSetId,
         Action::FileUnmount,
         Action::SysinfoList,
+        Action::SysctlLoad,
     ];
 
     const fn names(self) -> Names {
@@ -79,6 +82,7 @@ impl Action {
             Action::FileSetId => Names { group: "PrivilegedIO", ..on_files("set_id") },
             Action::FileUnmount => on_files("unmount"),
             Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
+            Action::SysctlLoad => Names { namespace: "sysctl", name: "load", group: "SysctlAction" },
         }
     }
 

@@ -48,6 +48,7 @@ macro_rules! for_each_operation {
             $crate::system::ReadLog,
             $crate::system::StatMount,
             $crate::system::Unmount,
+            $crate::system::LoadSettings,
         }
     };
 }

@@ -3,9 +3,11 @@
 mod identity;
 mod log;
 mod mount;
+mod settings;
 mod table;
 
 pub use identity::{OnlineProcessors, SystemNames, Uname};
 pub use log::{LogPage, ReadLog};
 pub use mount::{MountUsage, StatMount, Unmount};
+pub use settings::LoadSettings;
 pub use table::{OpenTable, Table};

@@ -4,6 +4,7 @@
 mod client;
 mod direct;
 mod jail;
+mod mounts;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;

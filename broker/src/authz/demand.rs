@@ -32,11 +32,13 @@ pub enum Resource {
     File(AbsPath),
     /// `sysinfo::Sysinfo`: what the system tells of itself.
     Sysinfo,
+    /// `sysctl::Sysctl`: the kernel's settings as a whole.
+    Sysctl,
 }
 
 impl Resource {
     /// The names of all their types in the schema.
-    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO];
+    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, SYSCTL];
 
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
@@ -44,6 +46,7 @@ impl Resource {
             Resource::Dir(_) => DIR,
             Resource::File(_) => FILE,
             Resource::Sysinfo => SYSINFO,
+            Resource::Sysctl => SYSCTL,
         }
     }
 
@@ -51,8 +54,8 @@ impl Resource {
     pub fn id(&self) -> String {
         match self {
             Resource::Dir(path) | Resource::File(path) => path.to_id(),
-            // There is one; policies name it by its type.
-            Resource::Sysinfo => "system".to_owned(),
+            // There is one of each; policies name it by its type.
+            Resource::Sysinfo | Resource::Sysctl => "system".to_owned(),
         }
     }
 
@@ -60,14 +63,14 @@ impl Resource {
     pub const fn path(&self) -> Option<&AbsPath> {
         match self {
             Resource::Dir(path) | Resource::File(path) => Some(path),
-            Resource::Sysinfo => None,
+            Resource::Sysinfo | Resource::Sysctl => None,
         }
     }
 
     /// The attributes that are known without a look at it, besides `path`.
     pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
-            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo => Vec::new(),
+            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo | Resource::Sysctl => Vec::new(),
         }
     }
 }
@@ -76,6 +79,7 @@ impl Resource {
 pub(super) const DIR: &str = "file_system::Dir";
 const FILE: &str = "file_system::File";
 const SYSINFO: &str = "sysinfo::Sysinfo";
+const SYSCTL: &str = "sysctl::Sysctl";
 
 /// As denials show it: the type and the bare id.
 impl fmt::Display for Resource {

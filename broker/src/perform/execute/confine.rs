@@ -89,6 +89,12 @@ impl Walls {
         Ok(Self { layers, base, filter, network, abi })
     }
 
+    /// For a program of the system that may do all that its identity may.
+    pub(super) fn none() -> Result<Self, Failure> {
+        let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
+        Ok(Self { layers: Vec::new(), base: Vec::new(), filter: None, network: true, abi })
+    }
+
     /// For a program that may do nothing but read these files, and what lies in these directories of the system.
     pub(super) fn reading_only(files: &[&OwnedFd], data: &[&str]) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;

@@ -11,6 +11,7 @@ mod filter;
 mod identity;
 mod places;
 mod running;
+mod settings;
 mod start;
 
 pub(crate) use running::Running;

@@ -29,7 +29,7 @@ mod write;
 pub(crate) use attributes::{group_id, user_id};
 pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
-pub(in crate::perform) use open::open_table;
+pub(in crate::perform) use open::{open_program, open_table};
 pub(crate) use put::Draft;
 pub(crate) use redact::Dictionary;
 

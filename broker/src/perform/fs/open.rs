@@ -119,8 +119,18 @@ pub(super) fn place_of(real: &AbsPath) -> Result<Place, Failure> {
 
 /// Opens one of the kernel's tables for reading. What `path` leads to is the kernel's own and is judged by `path`.
 pub(in crate::perform) fn open_table(path: &AbsPath) -> Result<OpenRegularFile, Failure> {
+    open_known(path, Links::Follow)
+}
+
+/// Opens a program of the system to run it. No link is followed.
+pub(in crate::perform) fn open_program(path: &AbsPath) -> Result<OpenRegularFile, Failure> {
+    open_known(path, Links::Refuse)
+}
+
+/// Opens a file for reading whose path this program names itself.
+fn open_known(path: &AbsPath, links: Links) -> Result<OpenRegularFile, Failure> {
     let fault = |errno| refused(errno, "open", path);
-    let pin = fs::pin(path, Links::Follow).map_err(fault)?;
+    let pin = fs::pin(path, links).map_err(fault)?;
     let (kind, stat) = look(&pin, path)?;
     if kind != EntryKind::File {
         return Err(not_regular(path));

@@ -5,14 +5,15 @@ use crate::error::{Error, Result, Systeminfo, as_kind, errno_text};
 use crate::script::dir::{Directory, How};
 use crate::script::record::{self, Property};
 use crate::script::walk::{self, Step, Walk, Way};
-use crate::script::{Surface, refuse};
+use crate::script::{Surface, execute, refuse};
 use crate::text::path::{self, Place};
 use crate::text::pattern;
-use rex_protocol::Failure;
 use rex_protocol::failure::FailureKind;
-use rex_protocol::fs::{EntryKind, OpenDir, Placement, Write};
+use rex_protocol::fs::{EntryKind, Exit, OpenDir, Placement, Write};
 use rex_protocol::path::AbsPath;
+use rex_protocol::system::LoadSettings;
 use rex_protocol::text::Chunk;
+use rex_protocol::{Action, Failure};
 use rhai::{Array, Dynamic};
 use std::rc::Rc;
 
@@ -111,6 +112,30 @@ fn matching(channel: &Rc<Channel>, expression: &str) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
+/// Has the system's own program load all settings from its files.
+fn load_system(channel: &Rc<Channel>) -> Result<()> {
+    let ran = channel.call(&LoadSettings {}).and_then(|program| execute::follow(channel, program));
+    let ran = ran.map_err(|failure| {
+        let path = AbsPath::parse(LoadSettings::PROGRAM).unwrap_or_else(|_| AbsPath::root());
+        // A denial of one of its files is one of these, as everywhere here.
+        let denied = match &failure.kind {
+            FailureKind::Denied(denial) if *denial.action == Action::SysctlLoad.to_string() => {
+                Systeminfo::PermissionDenied
+            }
+            _ => Systeminfo::Other,
+        };
+        super::refused(&failure, &path, denied, Systeminfo::Other)
+    })?;
+    let code = match ran.exit {
+        Exit::Code(0) => return Ok(()),
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => -signal,
+    };
+    let said = String::from_utf8_lossy(&ran.stderr);
+    let message = format!("sysctl --system failed with exit code {code}: {}", said.trim_end());
+    Err(Error::new(Systeminfo::IoError, message).into())
+}
+
 /// Dots of a key are slashes, and slashes stay. Its empty parts go: policy is asked about the path that is opened.
 fn place(key: &str) -> std::result::Result<Place, Error> {
     path::place(&format!("{ROOT}/{}", key.replace('.', "/")), "file")
@@ -129,6 +154,7 @@ pub(super) fn register(surface: &mut Surface) {
     surface.function("SysctlManager", move || SysctlManager(Rc::clone(&channel)));
     surface.function("read", |manager: &mut SysctlManager, key: &str| read(&manager.0, key));
     surface.function("write", |manager: &mut SysctlManager, key: &str, value: &str| write(&manager.0, key, value));
+    surface.function("load_system", |manager: &mut SysctlManager| load_system(&manager.0));
     surface.function("find", |manager: &mut SysctlManager, expression: &str| -> Result<Array> {
         Ok(find(&manager.0, expression)?.into_iter().map(Dynamic::from).collect())
     });
