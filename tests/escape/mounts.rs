@@ -121,7 +121,8 @@ fn settings_are_loaded_by_the_systems_own_program_and_nothing_else() {
     if !Path::new("/usr/sbin/sysctl").is_file() {
         return skip("there is no /usr/sbin/sysctl");
     }
-    let script = "try { SysctlManager().load_system(); } catch (e) { `${e.kind} ${e.message}` }";
+    let script =
+        "let said = \"\"; try { SysctlManager().load_system(); } catch (e) { said = `${e.kind} ${e.message}`; } said";
     let said = stage.run(EVERYTHING, script);
     assert!(said.starts_with("IoError sysctl --system failed with exit code 2: "), "{said}");
     assert!(said.contains("unrecognized option '--system'"), "{said}");

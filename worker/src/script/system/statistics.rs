@@ -11,8 +11,10 @@ use rex_protocol::system::Table;
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
-/// Where the time went: the names of its two properties, in ticks and in milliseconds.
-const SPENT: &[(&str, &str, fn(&CpuTime) -> u64)] = &[
+/// Where time went: the names of its two properties, in ticks and in milliseconds, and how much it was, in ticks.
+type Spent = (&'static str, &'static str, fn(&CpuTime) -> u64);
+
+const SPENT: &[Spent] = &[
     ("user_ticks", "user_ms", |time| time.user),
     ("nice_ticks", "nice_ms", |time| time.nice),
     ("system_ticks", "system_ms", |time| time.system),
