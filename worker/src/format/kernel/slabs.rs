@@ -174,7 +174,7 @@ mod tests {
             "Active / Total Objects (% used)    : 310 / 420 (73.8%)\n\
              Active / Total Slabs (% used)      : 22 / 23 (95.7%)\n\
              Active / Total Caches (% used)     : 2 / 2 (100.0%)\n\
-             Active / Total Size (% used)       : 58.75K / 80K (73.5%)\n\
+             Active / Total Size (% used)       : 58.75K / 80K (73.4%)\n\
              Minimum / Average / Maximum Object : 0.19K / 0.19K / 0.25K"
         );
     }
