@@ -151,11 +151,24 @@ impl Case {
         Ok(case)
     }
 
+    /// Whether its script runs programs.
+    pub(crate) fn executes(&self) -> bool {
+        self.script.contains(".execute(")
+    }
+
     /// Whether it makes or needs things outside its own folder that another case could be in the way of.
     pub(crate) fn shares_the_machine(&self) -> bool {
         let setup = self.setup.iter().filter_map(|item| item.target.as_ref());
         let texts = [&self.policy, &self.script].into_iter().chain(setup);
         texts.into_iter().any(|text| text.contains("/etc/opt/rex") || text.contains("/dev/shm"))
+    }
+}
+
+impl Item {
+    /// Whether somebody may execute it.
+    pub(crate) fn is_executable(&self) -> bool {
+        let mode = self.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        self.kind == Kind::File && mode.is_some_and(|mode| mode & 0o111 != 0)
     }
 }
 
