@@ -23,7 +23,9 @@ pub(crate) fn script(root: &Path, prepare: &str, attempts: &[Attempt<'_>]) -> St
     let tries = attempts.iter().map(|(attempt, _)| {
         format!(
             "try {{ {attempt}; told += \"{DONE}\\n\"; }} catch (e) {{
-                 told += if type_of(e) == \"map\" {{ `${{e.kind}}: ${{e.message}}\\n` }} else {{ `${{e}}\\n` }};
+                 let said = if type_of(e) == \"map\" {{ `${{e.kind}}: ${{e.message}}` }} else {{ `${{e}}` }};
+                 said.replace(\"\\n\", \" \");
+                 told += said + \"\\n\";
              }}\n"
         )
     });
@@ -35,7 +37,7 @@ pub(crate) fn script(root: &Path, prepare: &str, attempts: &[Attempt<'_>]) -> St
 #[track_caller]
 pub(crate) fn compare(root: &Path, attempts: &[Attempt<'_>], ran: &Ran) {
     let told: Vec<&str> = ran.output().lines().collect();
-    assert_eq!(told.len(), attempts.len(), "the run goes on to its end: {ran:?}");
+    assert_eq!(told.len(), attempts.len(), "the run goes on to its end: {}{}", ran.output(), ran.error());
     let other = attempts.iter().zip(told).filter_map(|((attempt, wanted), told)| {
         let wanted = wanted.replace("ROOT", &root.display().to_string());
         (wanted != told).then(|| format!("{attempt}\n  is told {told}\n  and not {wanted}"))

@@ -71,6 +71,7 @@ const HANDS: &str = "
     let disk = DirConfig().path(\"ROOT/disk\").build().open(OpenDirOptions().build());
     let big = cat(\"ROOT/big\");
     let medium = cat(\"ROOT/medium\");
+    let tree = DirConfig().path(\"ROOT/tree\").build().open(OpenDirOptions().build());
     let moving = MoveOptions().build();
 ";
 
@@ -110,7 +111,7 @@ const WRITES: &[Attempt<'_>] = &[
          No space left on device (os error 28)",
     ),
     (
-        r#"d.move("ROOT/tree", disk, "new", moving)"#,
+        r#"d.move(tree, disk, "new", moving)"#,
         "DirectoryError: Directory error: Error moving dir tree from 'ROOT/tree' to 'ROOT/disk/new': ROOT/tree: \
          No space left on device (os error 28)",
     ),
@@ -156,7 +157,7 @@ const CREATIONS: &[Attempt<'_>] = &[
          No space left on device (os error 28)",
     ),
     (
-        r#"d.move("ROOT/tree", disk, "new", moving)"#,
+        r#"d.move(tree, disk, "new", moving)"#,
         "DirectoryError: Directory error: Error moving dir tree from 'ROOT/tree' to 'ROOT/disk/new': ROOT/tree: \
          No space left on device (os error 28)",
     ),

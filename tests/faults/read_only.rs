@@ -55,7 +55,7 @@ const ATTEMPTS: &[Attempt<'_>] = &[
       Read-only file system (os error 30)",
     ),
     (
-        r#"disk.move("ROOT/disk/dir", disk, "new", MoveOptions().build())"#,
+        r#"disk.move(dir, disk, "new", MoveOptions().build())"#,
         "DirectoryError: Directory error: Error moving dir dir from 'ROOT/disk/dir' to 'ROOT/disk/new': ROOT/disk/dir: \
       Read-only file system (os error 30)",
     ),
@@ -76,7 +76,10 @@ fn a_read_only_file_system_is_told_of_and_read() {
         fs::write(disk.path().join("victim"), "old content\n").expect("a file");
         std::os::unix::fs::symlink("victim", disk.path().join("link")).expect("a link");
         disk.make_read_only();
-        let hands = "let disk = DirConfig().path(\"ROOT/disk\").build().open(OpenDirOptions().build());";
+        let hands = "
+            let disk = DirConfig().path(\"ROOT/disk\").build().open(OpenDirOptions().build());
+            let dir = DirConfig().path(\"ROOT/disk/dir\").build().open(OpenDirOptions().build());
+        ";
         change_nothing(&daemon, root, hands, ATTEMPTS);
     });
 }

@@ -60,7 +60,7 @@ fn what_was_removed_while_it_was_open_is_told_of() {
 
 /// `here` gets another name while it is open, and another directory takes its name.
 const MOVED: &[Attempt<'_>] = &[
-    (r#"d.move("ROOT/here", d, "there", MoveOptions().build())"#, DONE),
+    (r#"d.move(here, d, "there", MoveOptions().build())"#, DONE),
     (r#"mkdir("ROOT/here")"#, DONE),
     (r#"write("ROOT/here/file", "another")"#, DONE),
     (r#"if here.open_file("file", r).read() != "content" { throw "another file" }"#, DONE),
