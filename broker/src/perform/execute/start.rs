@@ -133,7 +133,7 @@ impl Command {
                     Err(fault) => fault,
                 };
                 // Its standard error is in place, unless that was what failed.
-                say(&std::io::stderr(), &fault);
+                say(std::io::stderr(), &fault);
                 process::exit_now(NOT_RUN)
             }
             Ok(Forked::Parent { pid, .. }) => {
