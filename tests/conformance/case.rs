@@ -79,19 +79,33 @@ pub(crate) struct Spawn {
 }
 
 /// When the script may start.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Ready {
     /// After so many seconds.
     After(f64),
-    /// When the case's port accepts.
-    Accepting(Port),
+    When(Sign),
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(crate) enum Port {
-    #[serde(rename = "port")]
+/// What a process is ready by.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Sign {
+    /// The case's port accepts.
     Port,
+    /// A file is there, by its path below the case's folder.
+    File(String),
+}
+
+impl TryFrom<String> for Sign {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match (text.as_str(), text.strip_prefix("file:")) {
+            ("port", _) => Ok(Sign::Port),
+            (_, Some(path)) => Ok(Sign::File(path.to_owned())),
+            _ => Err(format!("`{text}` is no sign of being ready")),
+        }
+    }
 }
 
 impl Default for Ready {

@@ -64,10 +64,10 @@ fn lowest_free(pid: u32) -> Option<u64> {
 fn limit(pid: u32, below: u64) -> u64 {
     let pid = libc::pid_t::try_from(pid).expect("a process");
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both structures live for the call, which writes the second one only.
+    // SAFETY: `limit` lives for the call, which writes to it.
     let read = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit) };
     let usual = std::mem::replace(&mut limit.rlim_cur, below);
-    // SAFETY: as above; it only reads here.
+    // SAFETY: `limit` lives for the call, which reads it.
     let set = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, &raw const limit, std::ptr::null_mut()) };
     assert_eq!((read, set), (0, 0), "{}", std::io::Error::last_os_error());
     usual
