@@ -2,10 +2,14 @@
 #![allow(clippy::missing_panics_doc, reason = "a failing test panics")]
 
 mod daemon;
+mod mounts;
 mod ran;
+mod tree;
 
 pub use daemon::{Daemon, Settings, descendants};
+pub use mounts::{Disk, with_private_mounts};
 pub use ran::{Ran, run};
+pub use tree::{Closely, Tree};
 
 use std::path::PathBuf;
 

@@ -54,7 +54,10 @@ fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
         return make_below(path);
     }
     let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
-    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| refused(errno, "create", path))
+    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| match errno {
+        Errno::ENOTDIR => parent_refused(errno, "open the parent", &parent),
+        errno => refused(errno, "create", path),
+    })
 }
 
 /// Makes every missing directory of a path, one below the other, from the deepest that is there.
