@@ -3,9 +3,11 @@
 
 mod daemon;
 mod ran;
+mod scratch;
 
 pub use daemon::{Daemon, Settings, descendants};
 pub use ran::{Ran, run};
+pub use scratch::scratch;
 
 use std::path::PathBuf;
 
