@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tree::Tree;
 
 /// How many sequences of operations are tried with one policy, each on a new tree.
-const SEQUENCES: usize = 20;
+const SEQUENCES: usize = 50;
 
 #[test]
 fn every_decision_is_cedars_and_only_what_it_allows_is_changed() {

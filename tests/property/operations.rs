@@ -182,9 +182,10 @@ fn make_dir(asker: &mut Asker<'_>, random: &mut StdRng, parent: &Path) {
         };
         allowed = allowed && (asker.oracle.allows(&dir("create", path)) || there(&mut asker.oracle));
     }
+    let may_create = path.as_ref().is_some_and(|path| asker.oracle.allows(&dir("create", path)));
     let made = asker.perform(&MakeDir { path: absolute(&parent.join(name)), parents: false }, allowed);
     if let (Some(()), Some(path)) = (made, path)
-        && asker.oracle.allows(&dir("create", &path))
+        && may_create
     {
         asker.may_change(path);
     }

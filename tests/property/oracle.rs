@@ -28,11 +28,20 @@ pub(crate) enum Answer {
     Forbidden,
 }
 
+/// The attributes of an object that policies here read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Like {
+    owner: u32,
+    mode: u32,
+    size: u64,
+}
+
 /// The policies of one session.
 pub(crate) struct Oracle {
     policies: PolicySet,
     reads_attributes: bool,
-    known: HashMap<Question, Answer>,
+    /// What was asked before, of something that was like this.
+    known: HashMap<(Question, Option<Like>), Answer>,
     principal: Value,
 }
 
@@ -57,24 +66,24 @@ impl Oracle {
     }
 
     pub(crate) fn answer(&mut self, question: &Question) -> Answer {
-        if !self.reads_attributes
-            && let Some(answer) = self.known.get(question)
-        {
+        let like = if self.reads_attributes { like(&question.path) } else { None };
+        let key = (question.clone(), like);
+        if let Some(answer) = self.known.get(&key) {
             return *answer;
         }
-        let answer = self.ask(question);
-        self.known.insert(question.clone(), answer);
+        let answer = self.ask(question, like);
+        self.known.insert(key, answer);
         answer
     }
 
-    fn ask(&self, question: &Question) -> Answer {
+    fn ask(&self, question: &Question, like: Option<Like>) -> Answer {
         let action = json!({ "type": "file_system::Action", "id": question.action });
         let group = json!({ "type": "file_system::Action", "id": "SafeIO" });
         let resource = json!({ "type": format!("file_system::{}", question.kind), "id": question.path });
         let mut entities = vec![
             self.principal.clone(),
             json!({ "uid": action, "attrs": {}, "parents": [group] }),
-            json!({ "uid": resource, "attrs": attributes(&question.path), "parents": above(&question.path) }),
+            json!({ "uid": resource, "attrs": attributes(&question.path, like), "parents": above(&question.path) }),
         ];
         for path in question.path.ancestors().skip(1) {
             let uid = json!({ "type": "file_system::Dir", "id": path });
@@ -87,7 +96,9 @@ impl Oracle {
         let principal = uid(&self.principal["uid"]);
         let request = Request::new(principal, uid(&action), uid(&resource), context, None).expect("a request");
         let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
-        let forbids = |id: &cedar_policy::PolicyId| self.policies.policy(id).is_some_and(|policy| policy.effect() == Effect::Forbid);
+        let forbids = |id: &cedar_policy::PolicyId| {
+            self.policies.policy(id).is_some_and(|policy| policy.effect() == Effect::Forbid)
+        };
         let failed = |error: &cedar_policy::AuthorizationError| match error {
             cedar_policy::AuthorizationError::PolicyEvaluationError(error) => forbids(error.policy_id()),
         };
@@ -112,18 +123,19 @@ fn above(path: &Path) -> Value {
     path.parent().map_or_else(|| json!([]), |above| json!([{ "type": "file_system::Dir", "id": above }]))
 }
 
-fn attributes(path: &Path) -> Value {
-    let mut attributes = json!({ "path": path });
-    let led_astray = path.parent().is_some_and(|above| above.canonicalize().ok().as_deref() != Some(above));
-    if let Ok(found) = path.symlink_metadata()
-        && !led_astray
-    {
-        let owner = nix::unistd::User::from_uid(found.uid().into()).ok().flatten();
-        attributes["owner"] = owner.map_or_else(|| found.uid().to_string(), |owner| owner.name).into();
-        attributes["mode"] = (found.mode() & 0o7777).into();
-        attributes["size"] = found.size().into();
-    }
-    attributes
+/// What is at this very path, where no link is on the way.
+fn like(path: &Path) -> Option<Like> {
+    let above = path.parent()?;
+    let found = path.symlink_metadata().ok()?;
+    let reached = above.canonicalize().is_ok_and(|real| real == above);
+    reached.then(|| Like { owner: found.uid(), mode: found.mode() & 0o7777, size: found.size() })
+}
+
+fn attributes(path: &Path, like: Option<Like>) -> Value {
+    let Some(Like { owner, mode, size }) = like else { return json!({ "path": path }) };
+    let user = nix::unistd::User::from_uid(owner.into()).ok().flatten();
+    let owner = user.map_or_else(|| owner.to_string(), |user| user.name);
+    json!({ "path": path, "owner": owner, "mode": mode, "size": size })
 }
 
 fn context(question: &Question) -> Value {

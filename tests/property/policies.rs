@@ -91,8 +91,10 @@ fn condition(random: &mut StdRng, root: &Path) -> String {
         2 => format!("resource in {}", dir(&random_dir(random, root))),
         3 => format!("resource == {}", random_object(random, root)),
         4 => format!("[{}].contains(resource)", random_object(random, root)),
-        5 => format!("resource has size && resource.size > {}", random.random_range(0..80)),
-        6 => one(random, &["resource.mode == 420", "resource has owner && resource.owner == \"root\""]).to_owned(),
+        5 if random.random_bool(0.3) => format!("resource has size && resource.size > {}", random.random_range(0..80)),
+        6 if random.random_bool(0.3) => {
+            one(random, &["resource.mode == 420", "resource has owner && resource.owner == \"root\""]).to_owned()
+        }
         7 => format!("context has destination && context.destination.name == {:?}", one(random, NAMES)),
         // Not all of these can be evaluated.
         _ => one(random, &["resource.nosuch == 1", "context.xattr.name == \"user.x\"", "principal.uid > 5", "true"])
