@@ -23,7 +23,7 @@ pub struct OpenDir {
 /// How a directory is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateDir {
-    /// Make missing parents too, and accept a directory that is there.
+    /// Make missing parents too, unless a `forbid` names one, and accept a directory that is there.
     pub recursive: bool,
 }
 

@@ -68,7 +68,11 @@ impl Perform for DeleteDir {
         }
         if recursive {
             walk(&dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
-            walk(&dir.pin, path, 0, &mut |found| found.remove())?;
+            // Asked again when it is its turn: what a `forbid` names may have come in between.
+            walk(&dir.pin, path, 0, &mut |found| {
+                state.unless_forbidden(&found.demand())?;
+                found.remove()
+            })?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
