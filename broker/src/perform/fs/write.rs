@@ -81,7 +81,8 @@ pub(super) fn may_keep_set_id(file: &OpenRegularFile, state: &mut State) -> Resu
     Ok(has_set_id(&stat) && state.demand(&[file.demand(Action::FileSetId)]).is_ok())
 }
 
-/// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)).
+/// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)). Other content comes after that, so that
+/// what fails or is cut off midway leaves no program of the writer's own that runs as somebody else.
 pub(super) fn shed_set_id(fd: &OwnedFd, keep: bool) -> nix::Result<()> {
     let stat = fstat(fd)?;
     if keep || !has_set_id(&stat) { Ok(()) } else { fchmod(fd, Mode::from_bits_truncate(stat.st_mode & 0o1777)) }
@@ -137,9 +138,9 @@ fn place(
 fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY)?;
     reserve(&fd, 0, content.length())?;
+    shed_set_id(&fd, keep_set_id)?;
     copy(content, &fd)?;
     set_length(&fd, content.length())?;
-    shed_set_id(&fd, keep_set_id)?;
     sync(&fd)
 }
 
@@ -147,8 +148,8 @@ fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -
 fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY | OFlag::O_APPEND)?;
     reserve(&fd, u64::try_from(fstat(&fd)?.st_size).unwrap_or(0), content.length())?;
-    copy(content, &fd)?;
     shed_set_id(&fd, keep_set_id)?;
+    copy(content, &fd)?;
     sync(&fd)
 }
 
