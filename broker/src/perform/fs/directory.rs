@@ -134,6 +134,7 @@ fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<Ope
     match found.and_then(is_dir) {
         Ok(pin) => judge_real_dir(pin, path, state),
         Err(failure) => {
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }
