@@ -92,7 +92,8 @@ impl Perform for BeginFile {
     fn perform(spot: Granted<Spot>, state: &mut State) -> Result<Handle<rex_protocol::handle::Draft>, Stop> {
         let spot = spot.into_inner();
         let dir = spot.parent()?;
-        let file = NewFile::beside(&dir).map_err(|errno| refused(errno, "make a new file beside", &spot.path))?;
+        let file =
+            NewFile::ordinary_beside(&dir).map_err(|errno| refused(errno, "make a new file beside", &spot.path))?;
         let Spot { name, path, .. } = spot;
         Ok(state.handles.add_draft(Draft { file: RefCell::new(Some(file)), name, path })?)
     }
@@ -144,11 +145,9 @@ impl Perform for CommitFile {
         let path = &draft.path;
         let mut file = draft.file.take().ok_or_else(|| draft.is_over())?;
         let ask = |action| file_demand(action, path);
-        // What an ordinary new file gets, before what is asked for.
-        let umask = nix::sys::stat::umask(Mode::empty());
-        nix::sys::stat::umask(umask);
         let fault = |errno| refused(errno, "give its properties to", path);
-        fchmod(&file.fd, Mode::from_bits_truncate(0o666) & !umask).map_err(fault)?;
+        // What an ordinary new file gets, before what is asked for.
+        file.open_up().map_err(fault)?;
         set_properties(&file.fd, &properties, &ask, state).map_err(fault)?;
         sync(&file.fd).map_err(|errno| refused(errno, "store", path))?;
         file.take_the_place_of(&draft.name).map_err(|errno| refused(errno, "replace", path).into())
