@@ -118,6 +118,7 @@ fn place(
     let set_id = may_keep_set_id(file, state)?;
     match placement {
         Placement::Atomic { preserve_ownership } => {
+            judge_name(file, state)?;
             let new = replace(file, content, preserve_ownership, set_id)?;
             let path = new.path.clone();
             let file = OpenedFile { file: state.handles.add_file(new)?, path, created: true };
@@ -151,6 +152,17 @@ fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> n
     shed_set_id(&fd, keep_set_id)?;
     copy(content, &fd)?;
     sync(&fd)
+}
+
+/// Asks for what has the file's name by now. The file is replaced by name, and may have left it: nothing is made there
+/// without `create`.
+fn judge_name(file: &OpenRegularFile, state: &mut State) -> Result<(), Failure> {
+    let Place { dir, name } = &file.place;
+    match fs::pin_entry(&*dir.pin, name) {
+        Ok(pin) => state.confirm(&[file_demand(Action::FileWrite, &file.path)], &Rc::new(pin)),
+        Err(Errno::ENOENT) => state.demand(&[file_demand(Action::FileCreate, &file.path)]),
+        Err(errno) => Err(refused(errno, "replace", &file.path)),
+    }
 }
 
 /// A new file with the content takes the place of the old one at once. It has the old one's mode and attributes
