@@ -27,6 +27,7 @@ impl Perform for OpenDir {
             follow_dir(&path, state)?
         } else {
             if let Some(create) = create {
+                state.handles.has_room()?;
                 make(&path, create)?;
             }
             let pin = Rc::new(pin_directory(&path, Links::Refuse)?);

@@ -222,6 +222,11 @@ fn told(errno: Errno, step: &str, path: &AbsPath) -> Text<8192> {
     Text::cut(format!("cannot {step} `{path}`: {}", errno.desc()))
 }
 
+/// Fails where the run's time is up: what goes through whole trees asks at each step.
+fn in_time(state: &State, path: &AbsPath) -> Result<(), Failure> {
+    if state.is_out_of_time() { Err(refused(Errno::ETIME, "go on with", path)) } else { Ok(()) }
+}
+
 fn link_not_followed(path: &AbsPath) -> Failure {
     Failure::new(
         FailureKind::LinkNotFollowed,

@@ -34,6 +34,7 @@ impl Perform for OpenFile {
             let message = "at least one of read, write or create flags must be true";
             return Err(Failure::new(FailureKind::InvalidArguments, message).into());
         }
+        state.handles.has_room()?;
         for _ in 0..TRIES {
             if let Some((file, created)) = attempt(&place, &path, &request, state)? {
                 let path = file.path.clone();

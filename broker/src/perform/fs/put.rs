@@ -91,6 +91,7 @@ impl Perform for BeginFile {
 
     fn perform(spot: Granted<Spot>, state: &mut State) -> Result<Handle<rex_protocol::handle::Draft>, Stop> {
         let spot = spot.into_inner();
+        state.handles.has_room()?;
         let dir = spot.parent()?;
         let file =
             NewFile::ordinary_beside(&dir).map_err(|errno| refused(errno, "make a new file beside", &spot.path))?;

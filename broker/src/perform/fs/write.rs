@@ -118,6 +118,7 @@ fn place(
     let set_id = may_keep_set_id(file, state)?;
     match placement {
         Placement::Atomic { preserve_ownership } => {
+            state.handles.has_room()?;
             judge_name(file, state)?;
             let new = replace(file, content, preserve_ownership, set_id)?;
             let path = new.path.clone();
@@ -237,7 +238,7 @@ impl Perform for Touch {
         Demands::all(vec![file_demand(Action::FileOpen, &target.path), file_demand(Action::FileCreate, &target.path)])
     }
 
-    fn perform(target: Granted<TouchTarget>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<TouchTarget>, state: &mut State) -> Result<(), Stop> {
         let TouchTarget { place, path } = target.into_inner();
         let mode = Mode::from_bits_truncate(0o666);
         match fs::create_file(&place.dir.pin, &place.name, OFlag::O_WRONLY | OFlag::O_NONBLOCK, mode) {
@@ -246,13 +247,15 @@ impl Perform for Touch {
             Err(errno) => return Err(refused(errno, "create", &path).into()),
         }
         let pin = fs::pin_entry(&place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = Rc::new(pin);
+        state.confirm(&[Action::FileOpen, Action::FileCreate].map(|action| file_demand(action, &path)), &pin)?;
         match look(&pin, &path)?.0 {
             EntryKind::File => {}
             EntryKind::Symlink => return Err(link_not_followed(&path).into()),
             EntryKind::Dir => return Err(refused(Errno::EISDIR, "open", &path).into()),
             _ => return Err(not_regular(&path).into()),
         }
-        let fd = fs::reopen(&pin, OFlag::O_WRONLY).map_err(|errno| refused(errno, "open", &path))?;
+        let fd = fs::reopen(&*pin, OFlag::O_WRONLY).map_err(|errno| refused(errno, "open", &path))?;
         futimens(&fd, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)
             .map_err(|errno| refused(errno, "set the times of", &path).into())
     }
