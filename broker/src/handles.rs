@@ -120,11 +120,17 @@ impl Handles {
         Ok(())
     }
 
-    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+    /// Fails where no other object can be kept: asked before anything is done that ends with one.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
         if self.objects.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
             let message = format!("limit reached: more than {} objects are open at a time", self.most);
             return Err(Failure::new(FailureKind::Limit(LimitName::Handles), message));
         }
+        Ok(())
+    }
+
+    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+        self.has_room()?;
         let id = self.next;
         self.next += 1;
         self.objects.insert(id, object);

@@ -3,6 +3,7 @@
 
 mod client;
 mod direct;
+mod files;
 mod jail;
 #[path = "probe/native.rs"]
 mod native;

@@ -157,46 +157,72 @@ impl Authorizer {
         Ok(())
     }
 
+    /// Lets pass what no store forbids, whether or not anything permits it; else tells what forbids it.
+    pub fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
+        let by = match self.verdicts(demand, Self::candidates_of) {
+            Ok(verdicts) => verdicts.into_iter().filter_map(Result::err).find(|by| !by.is_empty()),
+            Err(error) => {
+                tracing::error!("{error}");
+                Some(Vec::new())
+            }
+        };
+        by.map_or(Ok(()), |by| Err(denied(&self.principal, demand, denial(demand, by))))
+    }
+
     fn judge(
         &mut self,
         demand: &Demand,
         policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
     ) -> Decision {
+        let verdicts = self.verdicts(demand, policies).unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            Vec::new()
+        });
+        // The first store that does not allow it denies, and so does having none.
+        let allowed = verdicts.into_iter().reduce(|before, next| match (before, next) {
+            (Ok(before), Ok(next)) => Ok([before, next].concat()),
+            (Err(by), _) | (Ok(_), Err(by)) => Err(by),
+        });
+        match allowed.unwrap_or_else(|| Err(Vec::new())) {
+            Ok(mut policies) => {
+                policies.sort_unstable();
+                Decision::Allowed { policies }
+            }
+            Err(by) => Decision::Denied(denial(demand, by)),
+        }
+    }
+
+    /// What each store says: the policies that allow, or those that deny.
+    fn verdicts(
+        &mut self,
+        demand: &Demand,
+        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
+    ) -> Result<Vec<Verdict>, EntityError> {
         // The fixed parts are taken out for the time of the decision, so that what they lend does not hold on to all of this.
         let fixed = std::mem::replace(&mut self.fixed, Err(EntityError::in_use()));
-        let decision = match &fixed {
-            Ok(fixed) => self.judge_with(fixed, demand, policies),
+        let verdicts = match &fixed {
+            Ok(fixed) => self.verdicts_with(fixed, demand, policies),
             Err(error) => Err(EntityError::new(error)),
         };
         self.fixed = fixed;
-        decision.unwrap_or_else(|error| {
-            tracing::error!("{error}");
-            Decision::Denied(denial(demand, Vec::new()))
-        })
+        verdicts
     }
 
-    fn judge_with(
+    fn verdicts_with(
         &mut self,
         fixed: &Fixed,
         demand: &Demand,
         policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
-    ) -> Result<Decision, EntityError> {
+    ) -> Result<Vec<Verdict>, EntityError> {
         let facts = fixed.facts(demand)?;
         let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
         let (request, entities) = fixed.request(demand, &facts, &attributes)?;
-        let mut allowed_by = Vec::new();
+        let mut verdicts = Vec::with_capacity(self.stores.len());
         for at in 0..self.stores.len() {
             let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
-            match self.evaluate(&request, &set, &entities) {
-                Ok(mut by) => allowed_by.append(&mut by),
-                Err(by) => return Ok(Decision::Denied(denial(demand, by))),
-            }
+            verdicts.push(self.evaluate(&request, &set, &entities));
         }
-        if self.stores.is_empty() {
-            return Ok(Decision::Denied(denial(demand, Vec::new())));
-        }
-        allowed_by.sort_unstable();
-        Ok(Decision::Allowed { policies: allowed_by })
+        Ok(verdicts)
     }
 
     /// The policies of one store that can matter, as a set that Cedar evaluates.
@@ -218,13 +244,7 @@ impl Authorizer {
         Some(set)
     }
 
-    /// The policies that allow, or those that deny.
-    fn evaluate(
-        &mut self,
-        request: &Request,
-        set: &PolicySet,
-        entities: &Entities,
-    ) -> Result<Vec<String>, Vec<String>> {
+    fn evaluate(&mut self, request: &Request, set: &PolicySet, entities: &Entities) -> Verdict {
         let response = self.cedar.is_authorized(request, set, entities);
         let failed_forbids = self.tell_errors(&response, set);
         let mut by: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
@@ -259,6 +279,9 @@ impl Authorizer {
         forbids
     }
 }
+
+/// The policies of a store that allow, or those that deny.
+type Verdict = Result<Vec<String>, Vec<String>>;
 
 fn denial(demand: &Demand, policies: Vec<String>) -> Denial {
     let Demand { action, resource, .. } = demand;

@@ -111,7 +111,7 @@ fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
                 Some(uids.iter().filter(|uid| uid.type_name() == kind).filter_map(at).collect())
             }
             Condition::IsIn(Variable::Resource, uids) => Some(uids.iter().filter_map(below).collect()),
-            Condition::Path(path) => Some(AbsPath::parse(path).map(Place::At).into_iter().collect()),
+            Condition::Path(path) => Some(AbsPath::from_id(path).map(Place::At).into_iter().collect()),
             Condition::PathPrefix(prefix) => match prefix.rfind('/').map(|slash| prefix.split_at(slash + 1)) {
                 Some((dir, "")) => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
                 Some((dir, _)) if generously => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
@@ -129,12 +129,12 @@ fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
 
 /// The place of exactly this entity.
 fn at(uid: &EntityUid) -> Option<Place> {
-    AbsPath::parse(uid.id().unescaped()).ok().map(Place::At)
+    AbsPath::from_id(uid.id().unescaped()).map(Place::At)
 }
 
 /// The place of what is in this entity.
 fn below(uid: &EntityUid) -> Option<Place> {
-    AbsPath::parse(uid.id().unescaped()).ok().map(Place::Below)
+    AbsPath::from_id(uid.id().unescaped()).map(Place::Below)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What operations see of their session.
 
-use crate::authz::{Authorizer, Decision, Demand, Granted, Principal};
+use crate::authz::{Authorizer, Demand, Granted, Principal};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
@@ -151,9 +151,6 @@ impl State {
 
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.
     pub(crate) fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
-        match self.authorizer.decide(demand) {
-            Decision::Denied(denial) if !denial.policies.is_empty() => self.demand(std::slice::from_ref(demand)),
-            _ => Ok(()),
-        }
+        self.authorizer.unless_forbidden(demand)
     }
 }

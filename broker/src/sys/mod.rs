@@ -4,6 +4,7 @@
 pub(crate) mod fs;
 pub(crate) mod process;
 pub(crate) mod procfs;
+pub(crate) mod random;
 pub(crate) mod seccomp;
 pub(crate) mod socket;
 pub(crate) mod xattr;

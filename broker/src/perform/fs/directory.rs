@@ -27,6 +27,7 @@ impl Perform for OpenDir {
             follow_dir(&path, state)?
         } else {
             if let Some(create) = create {
+                state.handles.has_room()?;
                 make(&path, create, state)?;
             }
             let pin = Rc::new(pin_directory(&path, Links::Refuse)?);
@@ -141,6 +142,7 @@ fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<Ope
     match found.and_then(is_dir) {
         Ok(pin) => judge_real_dir(pin, path, state),
         Err(failure) => {
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }

@@ -145,6 +145,7 @@ fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> 
         Ok(pin) => pin,
         Err(failure) => {
             // Whether there is something at the end of a link is told only to whom policy lets go there.
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }
@@ -157,8 +158,17 @@ fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> 
 /// Asks for the directory that a pin turned out to be.
 fn judge_real_dir(pin: OwnedFd, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
     let dir = OpenDirectory { path: real_path(&pin, path)?, pin: Rc::new(pin) };
+    if dir.path != *path {
+        judge_detours(path, state)?;
+    }
     state.demand(&[dir.demand(Action::FileOpen)])?;
     Ok(dir)
+}
+
+/// Asks for the directories that a link on the way goes into only to leave them by `..`: that one could be passed tells
+/// that it is there.
+fn judge_detours(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
+    lead::detours(path).iter().try_for_each(|dir| state.demand(&[dir_demand(Action::FileOpen, dir)]))
 }
 
 /// Pins a directory.
@@ -228,6 +238,11 @@ fn parent_refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
 
 fn told(errno: Errno, step: &str, path: &AbsPath) -> Text<8192> {
     Text::cut(format!("cannot {step} `{path}`: {}", errno.desc()))
+}
+
+/// Fails where the run's time is up: what goes through whole trees asks at each step.
+fn in_time(state: &State, path: &AbsPath) -> Result<(), Failure> {
+    if state.is_out_of_time() { Err(refused(Errno::ETIME, "go on with", path)) } else { Ok(()) }
 }
 
 fn link_not_followed(path: &AbsPath) -> Failure {

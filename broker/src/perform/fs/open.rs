@@ -34,6 +34,7 @@ impl Perform for OpenFile {
             let message = "at least one of read, write or create flags must be true";
             return Err(Failure::new(FailureKind::InvalidArguments, message).into());
         }
+        state.handles.has_room()?;
         for _ in 0..TRIES {
             if let Some((file, created)) = attempt(&place, &path, &request, state)? {
                 let path = file.path.clone();
@@ -91,6 +92,7 @@ fn follow(
     match fs::pin_target(&*link.dir.pin, &link.name).map(Rc::new) {
         Ok(pin) => {
             let real = real_path(&pin, path)?;
+            judge_detours(path, state)?;
             let demands = file_demands(&real, request).into_iter().map(|demand| demand.about(&pin));
             state.demand(&demands.collect::<Vec<_>>())?;
             let (kind, _) = look(&pin, &real)?;
@@ -98,6 +100,7 @@ fn follow(
             Ok(Some((reopen(&pin, kind, &place, &real, link, link_inode, request)?, false)))
         }
         Err(errno) => {
+            judge_detours(path, state)?;
             let end = lead::end_of(path).ok_or_else(|| refused(errno, "follow", path))?;
             state.demand(&file_demands(&end, request))?;
             if errno != Errno::ENOENT || request.create.is_none() {
