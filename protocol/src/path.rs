@@ -97,6 +97,14 @@ impl AbsPath {
     pub fn to_id(&self) -> String {
         escape(&self.0)
     }
+
+    /// The paths with this id, see [`Self::to_id`]: none for a text that is no id; two where a path of that very text
+    /// and one with the bytes that it escapes share it.
+    pub fn with_id(id: &str) -> impl Iterator<Item = AbsPath> {
+        let escaped = id.contains("\\x").then(|| unescape(id));
+        let paths = std::iter::once(id.as_bytes().to_vec()).chain(escaped).filter_map(|path| Self::parse(path).ok());
+        paths.filter(move |path| path.to_id() == id)
+    }
 }
 
 /// One name in a directory: not empty, not `.` or `..`, no slash, no NUL, at most [`NAME_BYTES`] bytes.
@@ -172,6 +180,24 @@ fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// What [`escape`] made this of, if it did.
+fn unescape(id: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(id.len()), id.as_bytes());
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits =
+            tail.strip_prefix(b"x").and_then(|tail| tail.get(..2)).and_then(|digits| str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, length) = match (first, byte) {
+            (b'\\', Some(byte)) => (byte, 4),
+            (b'\\', None) if tail.first() == Some(&b'\\') => (b'\\', 2),
+            _ => (first, 1),
+        };
+        bytes.push(byte);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    bytes
+}
+
 impl TryFrom<serde_bytes::ByteBuf> for AbsPath {
     type Error = PathError;
     // The sender must have made it canonical: anything else did not come from `parse`.
@@ -244,6 +270,18 @@ mod tests {
         assert_eq!(id(b"/a\xff"), Ok("/a\\xff".into()));
         assert_eq!(id(b"/a\\xff\xff"), Ok("/a\\\\xff\\xff".into()));
         assert_eq!(id("/é日".as_bytes()), Ok("/é日".into()));
+    }
+
+    #[test]
+    fn paths_are_found_by_their_ids() {
+        let paths = |id: &str| AbsPath::with_id(id).map(|path| path.as_bytes().to_vec()).collect::<Vec<_>>();
+        assert_eq!(paths("/srv/a b"), [b"/srv/a b"]);
+        assert_eq!(paths("/a\\b"), [b"/a\\b"]);
+        assert_eq!(paths("/a\\xff"), [b"/a\\xff".to_vec(), b"/a\xff".to_vec()]);
+        assert_eq!(paths("/a\\\\xff\\xff"), [b"/a\\\\xff\\xff".to_vec(), b"/a\\xff\xff".to_vec()]);
+        for none in ["", "srv", "/srv/", "//srv", "/./srv", "/srv/.."] {
+            assert!(paths(none).is_empty(), "{none}");
+        }
     }
 
     #[test]
