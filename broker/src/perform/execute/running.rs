@@ -21,6 +21,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long the streams of a program that has ended stay open at most, where something outside its tree holds them.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How often, and how far apart, it is looked at the end for what a program started.
+const SWEEPS: usize = 1000;
+const BETWEEN: Duration = Duration::from_millis(1);
+
 /// How what a program starts is found again when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tree {
@@ -69,7 +73,8 @@ impl Running {
         }
         let Some((exit, at)) = progress.ended else { return Ok(ProgramOutput { stdout, stderr, ended: None }) };
         if self.tree == Tree::Descendants {
-            end_descendants(self.supervisor.0);
+            // What is left over is found the next time.
+            let _ = end_descendants(self.supervisor.0);
         }
         let drained = !progress.stdout_open && !progress.stderr_open;
         let lingers = at.elapsed() > LINGER && stdout.is_empty() && stderr.is_empty();
@@ -96,7 +101,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         let (pid, process) = &self.supervisor;
         if self.tree == Tree::Descendants {
-            end_descendants(*pid);
+            // What was forked meanwhile is the supervisor's own by then (PR_SET_CHILD_SUBREAPER(2const)): with it alive it is found.
+            let mut sweeps = 0;
+            while end_descendants(*pid) && sweeps < SWEEPS {
+                sweeps += 1;
+                std::thread::sleep(BETWEEN);
+            }
         }
         let _ = process::signal(process, Signal::SIGKILL);
         let _ = retry(|| waitid(Id::PIDFd(process.as_fd()), WaitPidFlag::WEXITED));
@@ -122,8 +132,8 @@ fn take(stream: &OwnedFd, open: &mut bool) -> Chunk {
     Chunk::try_from(bytes).unwrap_or_default()
 }
 
-/// Ends what a process of ours has started, and what that has, as far as it is there at this moment.
-fn end_descendants(of: Pid) {
+/// Ends what a process of ours has started, and what that has, as far as it is there at this moment. Whether anything was.
+fn end_descendants(of: Pid) -> bool {
     let children = procfs::read(of, &format!("task/{of}/children")).unwrap_or_default();
     for child in children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).map(Pid::from_raw) {
         let Ok(process) = process::pidfd_open(child) else { continue };
@@ -133,6 +143,7 @@ fn end_descendants(of: Pid) {
             let _ = process::signal(process, Signal::SIGKILL);
         }
     }
+    !children.trim_ascii().is_empty()
 }
 
 /// How a supervisor tells its session how the program ended.
