@@ -57,23 +57,21 @@ impl Action {
     ];
 
     const fn names(self) -> Names {
-        let name = match self {
-            Action::FileOpen => "open",
-            Action::FileCreate => "create",
-            Action::FileDelete => "delete",
-            Action::FileRead => "read",
-            Action::FileRedactedRead => "redacted_read",
-            Action::FileStat => "stat",
-            Action::FileWrite => "write",
-            Action::FileChmod => "chmod",
-            Action::FileChown => "chown",
-            Action::FileMove => "move",
-            Action::FileSetXAttr => "set_x_attr",
-            Action::FileExecute => "execute",
-            Action::FileSetId => "set_id",
-        };
-        let group = if matches!(self, Action::FileSetId) { "PrivilegedIO" } else { "SafeIO" };
-        Names { namespace: "file_system", name, group }
+        match self {
+            Action::FileOpen => on_files("open"),
+            Action::FileCreate => on_files("create"),
+            Action::FileDelete => on_files("delete"),
+            Action::FileRead => on_files("read"),
+            Action::FileRedactedRead => on_files("redacted_read"),
+            Action::FileStat => on_files("stat"),
+            Action::FileWrite => on_files("write"),
+            Action::FileChmod => on_files("chmod"),
+            Action::FileChown => on_files("chown"),
+            Action::FileMove => on_files("move"),
+            Action::FileSetXAttr => on_files("set_x_attr"),
+            Action::FileExecute => on_files("execute"),
+            Action::FileSetId => Names { group: "PrivilegedIO", ..on_files("set_id") },
+        }
     }
 
     /// The Cedar namespace: `file_system`.
@@ -90,6 +88,10 @@ impl Action {
     pub const fn group(self) -> &'static str {
         self.names().group
     }
+}
+
+const fn on_files(name: &'static str) -> Names {
+    Names { namespace: "file_system", name, group: "SafeIO" }
 }
 
 /// As policies write it: `file_system::Action::"open"`.

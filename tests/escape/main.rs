@@ -8,6 +8,8 @@ mod jail;
 mod native;
 mod paths;
 mod programs;
+mod protected;
+mod races;
 mod resources;
 mod sudden_death;
 mod worker;

@@ -140,7 +140,8 @@ pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::R
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut pieces, space.as_deref_mut(), flags)?;
     let mut cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
     let mut descriptor = None;
-    if take {
+    // Where one could not be taken the kernel says so, and there is nothing to look through.
+    if take && !message.flags.contains(MsgFlags::MSG_CTRUNC) {
         for item in message.cmsgs()? {
             let ControlMessageOwned::ScmRights(numbers) = item else { continue };
             for number in numbers {

@@ -23,6 +23,7 @@ pub(super) fn of(demand: &Demand) -> Attributes {
     let found = match (&demand.object, &demand.resource) {
         (Some(object), _) => fstat(object),
         (None, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
+        (None, _) => return Attributes::default(),
     };
     Attributes(found.ok())
 }
@@ -83,7 +84,8 @@ pub(super) fn reads_context(policy: &Policy, part: &str) -> bool {
             Value::Array(items) => items.iter().any(|item| reads(item, part)),
             Value::Object(fields) => {
                 let is_part = fields.get(".").is_some_and(|access| {
-                    access["left"]["Var"].as_str() == Some("context") && access["attr"].as_str() == Some(part)
+                    let of = access.pointer("/left/Var").and_then(Value::as_str);
+                    of == Some("context") && access.get("attr").and_then(Value::as_str) == Some(part)
                 });
                 is_part || fields.values().any(|value| reads(value, part))
             }

@@ -18,7 +18,7 @@ pub(super) enum Variable {
     Resource,
 }
 
-/// One necessary condition. None of them can fail to evaluate, but for the path of what has none.
+/// One necessary condition. None of them can fail to evaluate, but for the path of what has none: there it counts as held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
     /// The variable is one of these.
@@ -42,8 +42,9 @@ impl Condition {
                 these.contains(facts.entity(*variable)) || facts.above(*variable).any(|above| these.contains(above))
             }
             Condition::IsA(variable, kind) => facts.entity(*variable).type_name() == kind,
-            Condition::Path(path) => facts.path == *path,
-            Condition::PathPrefix(prefix) => facts.path.starts_with(prefix.as_str()),
+            // Of what has no path the evaluation fails, which must show.
+            Condition::Path(path) => facts.path.as_ref().is_none_or(|own| own == path),
+            Condition::PathPrefix(prefix) => facts.path.as_ref().is_none_or(|own| own.starts_with(prefix.as_str())),
         }
     }
 }

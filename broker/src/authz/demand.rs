@@ -30,29 +30,57 @@ pub enum Resource {
     Dir(AbsPath),
     /// `file_system::File`
     File(AbsPath),
+    /// `sysinfo::Sysinfo`: what the system tells of itself.
+    Sysinfo,
 }
 
 impl Resource {
+    /// The names of all their types in the schema.
+    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO];
+
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
         match self {
-            Resource::Dir(_) => "file_system::Dir",
-            Resource::File(_) => "file_system::File",
+            Resource::Dir(_) => DIR,
+            Resource::File(_) => FILE,
+            Resource::Sysinfo => SYSINFO,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> String {
+        match self {
+            Resource::Dir(path) | Resource::File(path) => path.to_id(),
+            // There is one; policies name it by its type.
+            Resource::Sysinfo => "system".to_owned(),
         }
     }
 
     /// Its path, for what has one: the attribute `path`, and the way to its parents.
-    pub const fn path(&self) -> &AbsPath {
+    pub const fn path(&self) -> Option<&AbsPath> {
         match self {
-            Resource::Dir(path) | Resource::File(path) => path,
+            Resource::Dir(path) | Resource::File(path) => Some(path),
+            Resource::Sysinfo => None,
+        }
+    }
+
+    /// The attributes that are known without a look at it, besides `path`.
+    pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo => Vec::new(),
         }
     }
 }
 
+/// The type of directories, which are the parents of what has a path.
+pub(super) const DIR: &str = "file_system::Dir";
+const FILE: &str = "file_system::File";
+const SYSINFO: &str = "sysinfo::Sysinfo";
+
 /// As denials show it: the type and the bare id.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}::{}", self.type_name(), self.path().to_id())
+        write!(f, "{}::{}", self.type_name(), self.id())
     }
 }
 

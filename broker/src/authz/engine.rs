@@ -261,7 +261,7 @@ impl Authorizer {
 
 fn denial(demand: &Demand, policies: Vec<String>) -> Denial {
     let Demand { action, resource, .. } = demand;
-    let id = resource.path().to_id();
+    let id = resource.id();
     Denial {
         action: Text::cut(action.to_string()),
         resource: Text::cut(format!("{}::\"{}\"", resource.type_name(), id.escape_debug())),

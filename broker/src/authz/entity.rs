@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::context;
-use super::demand::{Demand, Principal, Resource};
+use super::demand::{DIR, Demand, Principal, Resource};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
 use std::collections::{HashMap, HashSet};
@@ -30,8 +30,7 @@ pub(super) struct Fixed {
     pub(super) groups: Vec<EntityUid>,
     principal_entity: Entity,
     actions: HashMap<Action, ActionParts>,
-    dir: EntityTypeName,
-    file: EntityTypeName,
+    types: HashMap<&'static str, EntityTypeName>,
 }
 
 pub(super) struct ActionParts {
@@ -49,8 +48,8 @@ pub(super) struct Facts<'a> {
     pub(super) resource: EntityUid,
     /// Every entity that the resource is in, besides itself.
     pub(super) ancestors: Vec<EntityUid>,
-    /// The attribute `path`.
-    pub(super) path: String,
+    /// The attribute `path`, where it has one.
+    pub(super) path: Option<String>,
 }
 
 impl Fixed {
@@ -71,28 +70,30 @@ impl Fixed {
             let entity = Entity::new_no_attrs(uid.clone(), HashSet::from([group.clone()]));
             actions.insert(action, ActionParts { uid, group, entity });
         }
-        let (dir, file) = (type_name("file_system::Dir")?, type_name("file_system::File")?);
-        Ok(Self { principal: uid, groups, principal_entity, actions, dir, file })
+        let types = Resource::TYPES.iter().map(|name| Ok((*name, type_name(name)?)));
+        let types = types.collect::<Result<_, EntityError>>()?;
+        Ok(Self { principal: uid, groups, principal_entity, actions, types })
     }
 
     /// What a demand is about, in Cedar's terms.
     pub(super) fn facts(&self, demand: &Demand) -> Result<Facts<'_>, EntityError> {
         let parts = self.action(demand.action)?;
-        let path = demand.resource.path();
-        let id = path.to_id();
-        let kind = match demand.resource {
-            Resource::Dir(_) => &self.dir,
-            Resource::File(_) => &self.file,
-        };
+        let (resource, path) = (&demand.resource, demand.resource.path());
+        let dir = self.kind(DIR)?;
+        let ancestors = path.into_iter().flat_map(|path| path.ancestors());
         Ok(Facts {
             principal: &self.principal,
             groups: &self.groups,
             action: &parts.uid,
             action_group: &parts.group,
-            resource: uid(kind, &id),
-            ancestors: path.ancestors().map(|above| uid(&self.dir, &above.to_id())).collect(),
-            path: id,
+            resource: uid(self.kind(resource.type_name())?, &resource.id()),
+            ancestors: ancestors.map(|above| uid(dir, &above.to_id())).collect(),
+            path: path.map(|path| path.to_id()),
         })
+    }
+
+    fn kind(&self, name: &str) -> Result<&EntityTypeName, EntityError> {
+        self.types.get(name).ok_or_else(|| EntityError::new("a resource without a type"))
     }
 
     /// The request and the entities it is about: the principal in its groups, the action in its group, and the
@@ -105,7 +106,9 @@ impl Fixed {
     ) -> Result<(Request, Entities), EntityError> {
         let action = self.action(demand.action)?;
         let mut attributes = attributes.for_entity();
-        attributes.insert("path".to_owned(), RestrictedExpression::new_string(facts.path.clone()));
+        let known = demand.resource.attributes().into_iter();
+        let known = known.chain(facts.path.clone().map(|path| ("path", path)));
+        attributes.extend(known.map(|(name, value)| (name.to_owned(), RestrictedExpression::new_string(value))));
         let parents = facts.ancestors.iter().cloned().collect();
         let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
         let (context, of_context) = context::of(&demand.context)?;

@@ -77,9 +77,15 @@ impl Index {
         for entity in std::iter::once(&facts.resource).chain(&facts.ancestors) {
             consider(self.by_entity.get(entity).map_or(&[], Vec::as_slice));
         }
-        for (slash, _) in facts.path.match_indices('/') {
-            let prefix = facts.path.get(..=slash).unwrap_or_default();
-            consider(self.by_prefix.get(prefix).map_or(&[], Vec::as_slice));
+        match &facts.path {
+            Some(path) => {
+                for (slash, _) in path.match_indices('/') {
+                    let prefix = path.get(..=slash).unwrap_or_default();
+                    consider(self.by_prefix.get(prefix).map_or(&[], Vec::as_slice));
+                }
+            }
+            // Those fail to evaluate, unless something before that says no.
+            None => self.by_prefix.values().for_each(|rows| consider(rows)),
         }
         found.sort_unstable();
         // A policy that names several entities is found by each of them.

@@ -6,6 +6,17 @@ use crate::path::Name;
 use crate::{Action, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
+/// What a move may ask, most of it only to cross file systems.
+const MOVING: &[Action] = &[
+    Action::FileMove,
+    Action::FileCreate,
+    Action::FileOpen,
+    Action::FileRead,
+    Action::FileWrite,
+    Action::FileDelete,
+    Action::FileSetId,
+];
+
 /// Move an open file to another name: what moves is the name it was opened by, for a followed link the link.
 ///
 /// Asks, all before anything happens, `move` on the file with the destination as context, and `create` and `open` on the
@@ -26,15 +37,7 @@ impl Operation for MoveFile {
     /// The file at its new place, open as it was.
     type Reply = OpenedFile;
     const NAME: &'static str = "fs.move_file";
-    const ACTIONS: &'static [Action] = &[
-        Action::FileMove,
-        Action::FileCreate,
-        Action::FileOpen,
-        Action::FileRead,
-        Action::FileWrite,
-        Action::FileDelete,
-        Action::FileSetId,
-    ];
+    const ACTIONS: &'static [Action] = MOVING;
 }
 
 /// Move a directory to another name.
@@ -60,13 +63,5 @@ impl Operation for MoveDir {
     /// The directory at its new place.
     type Reply = OpenedDir;
     const NAME: &'static str = "fs.move_dir";
-    const ACTIONS: &'static [Action] = &[
-        Action::FileMove,
-        Action::FileCreate,
-        Action::FileOpen,
-        Action::FileRead,
-        Action::FileWrite,
-        Action::FileDelete,
-        Action::FileSetId,
-    ];
+    const ACTIONS: &'static [Action] = MOVING;
 }

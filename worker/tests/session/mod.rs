@@ -169,7 +169,7 @@ impl Session {
                 })*
             };
         }
-        dispatch!(OpenDir => open_dir, OpenFile => open_file, OpenEntry => open_entry, Read => read,
+        dispatch!(OpenDir => open_dir, OpenSubdir => open_subdir, OpenFile => open_file, OpenEntry => open_entry, Read => read,
             Donate => donate, ReadRedacted => read_redacted, Write => write, Touch => touch, MakeDir => make_dir, ListDir => list,
             Stat => stat, DeleteFile => delete_file, DeleteDir => delete_dir);
         panic!("`{name}` is not an operation")
@@ -199,6 +199,11 @@ impl Session {
 
     fn path<K>(&self, handle: Handle<K>) -> String {
         self.open[&handle.id()].clone()
+    }
+
+    fn open_subdir(&mut self, request: OpenSubdir) -> Answer<OpenedDir> {
+        let path = AbsPath::parse(self.path(request.dir)).unwrap().join(&request.name).unwrap();
+        self.open_dir(OpenDir { path, follow: request.follow, create: None })
     }
 
     fn open_dir(&mut self, request: OpenDir) -> Answer<OpenedDir> {

@@ -103,6 +103,11 @@ impl Walls {
         !self.layers.is_empty()
     }
 
+    /// Whether nothing is kept from the program, the network neither.
+    pub(super) fn are_open(&self) -> bool {
+        self.layers.is_empty() && self.network
+    }
+
     /// Puts the calling process behind them, for ever. It must have `no_new_privs`.
     pub(super) fn close(&self) -> Result<(), String> {
         for layer in &self.layers {

@@ -120,6 +120,7 @@ impl Perform for CopyFile {
             // Last, since all of the above counts as a change.
             if preserve { set_times(&fd, &source) } else { Ok(()) }
         });
+        to.settle(copied.is_ok());
         copied.map_err(|errno| refused(errno, "copy to", &to.path).into())
     }
 }

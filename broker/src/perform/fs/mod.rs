@@ -37,12 +37,14 @@ use crate::authz::{Demand, Resource};
 use crate::session::State;
 use crate::sys::fs::{self, Links};
 use nix::errno::Errno;
-use nix::sys::stat::{FileStat, SFlag, fstat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::fs::EntryKind;
 use rex_protocol::path::{AbsPath, Name};
 use rex_protocol::{Action, text::Text};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -78,12 +80,28 @@ pub(crate) struct OpenRegularFile {
     pub(crate) staged: RefCell<Option<write::Staged>>,
     /// Where a redacted read stopped inside an overlong line.
     pub(crate) inside_line: RefCell<Option<u64>>,
+    /// Whether it was made for a caller that writes next, who has not written yet.
+    pub(crate) awaits_content: Cell<bool>,
 }
 
 impl OpenRegularFile {
     /// What policy is asked about it.
     pub(crate) fn demand(&self, action: Action) -> Demand {
         file_demand(action, &self.path).about(&self.fd)
+    }
+
+    /// Takes note of a write. Where it failed, a file that was made for it goes again, unless somebody else has
+    /// written to it or taken its name.
+    fn settle(&self, written: bool) {
+        if !self.awaits_content.take() || written {
+            return;
+        }
+        let Place { dir, name } = &self.place;
+        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let (Ok(now), Ok(own)) = (now, fstat(&*self.fd)) else { return };
+        if inode(&now) == inode(&own) && own.st_size == 0 {
+            let _ = unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
     }
 }
 

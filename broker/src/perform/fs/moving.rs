@@ -84,6 +84,7 @@ impl FileTarget {
             link_inode,
             staged: RefCell::default(),
             inside_line: RefCell::default(),
+            awaits_content: Cell::default(),
         }
     }
 

@@ -29,6 +29,8 @@ impl NewFile {
                 let (fd, name) = with_new_name(make)?;
                 Ok(Self { dir: Rc::clone(dir), fd, name: Some(name) })
             }
+            // What ext4 says of a directory that is gone.
+            Err(Errno::EPERM) if fstat(&*dir.pin)?.st_nlink == 0 => Err(Errno::ENOENT),
             Err(errno) => Err(errno),
         }
     }

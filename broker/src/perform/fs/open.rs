@@ -133,7 +133,9 @@ fn create(
         Err(errno) => return Err(refused(errno, "create", path)),
     };
     let (_, stat) = look(&fd, path)?;
-    Ok(Some(file(fd, place, path, link, link_inode.unwrap_or(inode(&stat)), request)))
+    let file = file(fd, place, path, link, link_inode.unwrap_or(inode(&stat)), request);
+    file.awaits_content.set(request.write_next);
+    Ok(Some(file))
 }
 
 /// Opens exactly the pinned object for use, if it is a regular file.
@@ -173,6 +175,7 @@ fn file(
         link_inode,
         staged: RefCell::default(),
         inside_line: RefCell::default(),
+        awaits_content: Cell::default(),
     }
 }
 

@@ -63,12 +63,16 @@ impl Perform for DeleteDir {
         let parent = pin_directory(&parent_path, Links::Refuse)?;
         let now = fstatat(&parent, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
             .map_err(|errno| refused(errno, "remove", path))?;
-        if inode(&now) != inode(&look(&*dir.pin, path)?.1) {
+        if inode(&now) != inode(&look(&dir.pin, path)?.1) {
             return Err(gone(path).into());
         }
         if recursive {
-            walk(&*dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
-            walk(&*dir.pin, path, 0, &mut |found| found.remove())?;
+            walk(&dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
+            // Asked again when it is its turn: what a `forbid` names may have come in between.
+            walk(&dir.pin, path, 0, &mut |found| {
+                state.unless_forbidden(&found.demand())?;
+                found.remove()
+            })?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {

@@ -85,7 +85,10 @@ fn judge(dir: &OwnedFd, from: &AbsPath, to: &AbsPath, depth: usize, state: &mut 
         let (from, to) = (join(from, &name)?, join(to, &name)?);
         let pin = fs::pin_entry(dir, &name).map_err(|errno| refused(errno, "open", &from))?;
         match look(&pin, &from)?.0 {
-            EntryKind::Dir => judge(&pin, &from, &to, depth + 1, state)?,
+            EntryKind::Dir => {
+                state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
+                judge(&pin, &from, &to, depth + 1, state)?;
+            }
             kind => judge_entry(kind, &from, &to, state)?,
         }
     }
@@ -140,6 +143,7 @@ fn copy_below(
         let (kind, stat) = look(&pin, &from)?;
         match kind {
             EntryKind::Dir => {
+                state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
                 state.demand(&dir_demands(&from, &to))?;
                 mkdirat(copy, name.as_os_str(), Mode::from_bits_truncate(0o700)).map_err(fault)?;
                 let below = fs::pin_entry(copy, &name).map_err(fault)?;

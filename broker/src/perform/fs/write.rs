@@ -1,5 +1,6 @@
 //! Writing.
 
+use super::content::writable;
 use super::newfile::{Keep, NewFile, has_set_id};
 use super::transfer::{reserve, set_length, sync, write_all};
 use super::*;
@@ -10,7 +11,6 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, futimens};
 use nix::sys::time::TimeSpec;
 use rex_protocol::fs::{OpenedFile, Placement, Touch, Write, Written};
-use std::cell::Cell;
 
 /// Content that has come so far, in memory that has no name.
 pub(crate) struct Staged {
@@ -44,21 +44,27 @@ impl Perform for Write {
 
     fn perform(target: Granted<WriteTarget>, state: &mut State) -> Result<Written, Stop> {
         let WriteTarget { file, request } = target.into_inner();
-        if !file.write {
-            let message = format!("`{}` is not open for writing", file.path);
-            return Err(Failure::new(FailureKind::NotOpenForWriting, message).into());
+        writable(&file)?;
+        let more = request.more;
+        let written = write(&file, request, state);
+        if written.is_err() || !more {
+            file.settle(written.is_ok());
         }
-        let staged = file.staged.take();
-        if request.more || staged.is_some() {
-            let staged = stage(staged, &request.content, &file.path, state)?;
-            if request.more {
-                file.staged.replace(Some(staged));
-                return Ok(Written { file: None });
-            }
-            return place(&file, request.placement, &Content::Staged(staged), state);
-        }
-        place(&file, request.placement, &Content::Whole(&request.content), state)
+        written
     }
+}
+
+fn write(file: &Rc<OpenRegularFile>, request: Write, state: &mut State) -> Result<Written, Stop> {
+    let staged = file.staged.take();
+    if request.more || staged.is_some() {
+        let staged = stage(staged, &request.content, &file.path, state)?;
+        if request.more {
+            file.staged.replace(Some(staged));
+            return Ok(Written { file: None });
+        }
+        return place(file, request.placement, &Content::Staged(staged), state);
+    }
+    place(file, request.placement, &Content::Whole(&request.content), state)
 }
 
 enum Content<'a> {
@@ -186,6 +192,7 @@ fn replace(
         },
         staged: RefCell::default(),
         inside_line: RefCell::default(),
+        awaits_content: Cell::default(),
     })
 }
 
