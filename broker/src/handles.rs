@@ -9,6 +9,9 @@ use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// The most programs of one session at a time: each is a tree of processes.
+const PROGRAMS: usize = 16;
+
 /// An open object. It keeps the path it was authorized under.
 enum Object {
     Dir(Rc<OpenDirectory>),
@@ -50,6 +53,16 @@ impl Handles {
     /// Keeps a file that is being put together.
     pub(crate) fn add_draft(&mut self, draft: Draft) -> Result<Handle<handle::Draft>, Failure> {
         self.add(Object::Draft(Rc::new(draft))).map(Handle::from_id)
+    }
+
+    /// Confirms that one more program may be started.
+    pub(crate) fn confirm_room_for_program(&self) -> Result<(), Failure> {
+        let running = self.objects.values().filter(|object| matches!(object, Object::Program(_))).count();
+        if running < PROGRAMS {
+            return Ok(());
+        }
+        let message = format!("limit reached: more than {PROGRAMS} programs run at a time");
+        Err(Failure::new(FailureKind::Limit(LimitName::Handles), message))
     }
 
     /// Keeps a program that runs. It ends when it is let go of.

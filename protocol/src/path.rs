@@ -286,6 +286,18 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_found_by_its_id() {
+        let path = |id: &str| AbsPath::from_id(id).map(|path| path.as_bytes().to_vec());
+        assert_eq!(path("/srv/a b"), Some(b"/srv/a b".to_vec()));
+        assert_eq!(path("/a\\b"), Some(b"/a\\b".to_vec()));
+        assert_eq!(path("/a\\xff"), Some(b"/a\xff".to_vec()));
+        assert_eq!(path("/a\\\\xff\\xff"), Some(b"/a\\xff\xff".to_vec()));
+        for none in ["", "srv", "/srv/", "//srv", "/./srv", "/srv/.."] {
+            assert!(path(none).is_none(), "{none}");
+        }
+    }
+
+    #[test]
     fn ancestors_end_at_the_root() {
         let path = AbsPath::parse("/a/b/c").unwrap();
         let ids: Vec<_> = path.ancestors().map(|path| path.to_id()).collect();

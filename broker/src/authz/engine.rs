@@ -95,24 +95,23 @@ impl Authorizer {
     /// How far each store could ever let its caller go by `action` on what a resource like `kind` stands for, in the order of
     /// the stores: what a program that the caller starts may do by itself.
     pub fn reaches(&self, action: Action, kind: &str) -> Vec<Reach> {
-        self.ask_stores(&action.to_string(), kind, reach::of).unwrap_or_else(|_| vec![Reach::default()])
+        let group = format!("{}::Action::\"{}\"", action.namespace(), action.group());
+        self.ask_stores([&action.to_string(), &group], kind).unwrap_or_else(|_| vec![Reach::default()])
     }
 
-    /// Whether every store allows `action` (`network::Action::"connect"`) on all resources of the type `kind`.
-    pub fn allows_everywhere(&self, action: &str, kind: &str) -> bool {
-        self.ask_stores(action, kind, reach::of).is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
+    /// Whether every store allows `connect` on all of the network.
+    pub fn connects_everywhere(&self) -> bool {
+        let action = ["network::Action::\"connect\"", "network::Action::\"NetworkAction\""];
+        self.ask_stores(action, "network::url").is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
     }
 
-    fn ask_stores<T>(
-        &self,
-        action: &str,
-        kind: &str,
-        ask: impl Fn(&super::index::Index, &Fixed, &EntityUid, &EntityTypeName) -> T,
-    ) -> Result<Vec<T>, EntityError> {
+    /// An action comes with its group.
+    fn ask_stores(&self, action: [&str; 2], kind: &str) -> Result<Vec<Reach>, EntityError> {
         let fixed = self.fixed.as_ref().map_err(EntityError::new)?;
-        let action = EntityUid::from_str(action).map_err(EntityError::new)?;
+        let [action, group] = action.map(|uid| EntityUid::from_str(uid).map_err(EntityError::new));
+        let (action, group) = (action?, group?);
         let kind = EntityTypeName::from_str(kind).map_err(EntityError::new)?;
-        Ok(self.stores.iter().map(|store| ask(store.index(), fixed, &action, &kind)).collect())
+        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, [&action, &group], &kind)).collect())
     }
 
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this

@@ -75,11 +75,6 @@ impl Fixed {
         Ok(Self { principal: uid, groups, principal_entity, actions, types })
     }
 
-    /// Whether an action is in one of these groups of actions.
-    pub(super) fn is_in_group(&self, action: &EntityUid, groups: &[EntityUid]) -> bool {
-        self.actions.values().any(|parts| parts.uid == *action && groups.contains(&parts.group))
-    }
-
     /// What a demand is about, in Cedar's terms.
     pub(super) fn facts(&self, demand: &Demand) -> Result<Facts<'_>, EntityError> {
         let parts = self.action(demand.action)?;

@@ -109,7 +109,7 @@ impl State {
         self.authorizer.is_allowed_knowing(demand, part)
     }
 
-    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::allows_everywhere`].
+    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::connects_everywhere`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
     }

@@ -332,10 +332,14 @@ fn fork_beside(pid: u32) -> Result<nix::Result<Forked>, Failure> {
     let own = process::pidfd_open(getpid()).map_err(namespace)?;
     setns(&target, CloneFlags::CLONE_NEWPID).map_err(namespace)?;
     let forked = process::fork_into(0);
-    if let Ok(Forked::Parent { process, .. }) = &forked
-        && let Err(errno) = setns(&own, CloneFlags::CLONE_NEWPID)
-    {
-        let _ = process::signal(process, Signal::SIGKILL);
+    if matches!(forked, Ok(Forked::Child)) {
+        return Ok(forked);
+    }
+    // Also where nothing was forked: what this process forks later is not meant to be there.
+    if let Err(errno) = setns(&own, CloneFlags::CLONE_NEWPID) {
+        if let Ok(Forked::Parent { process, .. }) = &forked {
+            let _ = process::signal(process, Signal::SIGKILL);
+        }
         return Err(namespace(errno));
     }
     Ok(forked)
