@@ -59,6 +59,24 @@ fn a_directory_in_one_that_is_moved_to_another_file_system() {
 }
 
 #[test]
+fn a_place_in_a_directory_that_gets_another_name() {
+    let folder = rex_tests::scratch();
+    let secret = folder.path().join("app/secret");
+    std::fs::create_dir_all(&secret).expect("a folder");
+    std::fs::create_dir(folder.path().join("other")).expect("a folder");
+    let (_daemon, session) = forbidding("read", &format!("in file_system::Dir::{secret:?}"));
+    let parent = session.open_dir(folder.path()).expect("it is opened");
+    let move_dir = |name: &str| {
+        let dir = session.open_dir(folder.path().join(name)).expect("it is opened");
+        let name = Name::parse("moved").expect("a name");
+        session.call(&MoveDir { dir: dir.handle(), from: parent.handle(), to: parent.handle(), name })
+    };
+    assert!(is_denied(move_dir("app")));
+    assert!(secret.is_dir());
+    assert!(move_dir("other").is_ok(), "nothing is forbidden in it");
+}
+
+#[test]
 fn what_comes_into_a_tree_while_it_is_removed() {
     let folder = rex_tests::scratch();
     let (outside, tree) = (folder.path().join("kept"), folder.path().join("tree"));

@@ -10,6 +10,7 @@ use cedar_policy::{
     Response,
 };
 use rex_protocol::failure::{Denial, FailureKind};
+use rex_protocol::path::AbsPath;
 use rex_protocol::text::Text;
 use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
@@ -117,11 +118,30 @@ impl Authorizer {
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
     /// part of the context.
     pub fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
-        let Decision::Allowed { policies } = self.decide_indexed(demand) else { return false };
+        // Each store by itself: policies of another may bear the same ids.
+        let Ok(Some(Ok(policies))) = self.verdicts(demand, Self::candidates_of).map(|stores| stores.into_iter().next())
+        else {
+            return false;
+        };
         let Some(store) = self.stores.first() else { return false };
         let rows = store.index().rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
         let deciding = rows.filter(|row| policies.contains(&row.policy.id().to_string()));
         deciding.into_iter().any(|row| attributes::reads_context(&row.policy, part))
+    }
+
+    /// The `forbid`s that name a place below `path` and not that itself: what they protect would go along with it.
+    pub fn forbids_inside(&self, path: &AbsPath) -> Vec<String> {
+        let Ok(fixed) = &self.fixed else { return Vec::new() };
+        let mut ids: Vec<String> =
+            self.stores.iter().flat_map(|store| reach::forbids_inside(store.index(), fixed, path)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Denies a demand because of these policies.
+    pub fn deny(&self, demand: &Demand, policies: Vec<String>) -> Failure {
+        denied(&self.principal, demand, denial(demand, policies))
     }
 
     /// Grants `target` if all of `demands` are allowed; else tells of the first that is not.
@@ -165,7 +185,7 @@ impl Authorizer {
                 Some(Vec::new())
             }
         };
-        by.map_or(Ok(()), |by| Err(denied(&self.principal, demand, denial(demand, by))))
+        by.map_or(Ok(()), |by| Err(self.deny(demand, by)))
     }
 
     fn judge(

@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::context;
-use super::demand::{DIR, Demand, Principal, Resource};
+use super::demand::{DIR, Demand, FILE, Principal, Resource};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
 use std::collections::{HashMap, HashSet};
@@ -120,6 +120,16 @@ impl Fixed {
         Request::new(principal, action.uid.clone(), resource, context, schema)
             .map(|request| (request, entities))
             .map_err(EntityError::new)
+    }
+
+    /// Every action, with its group.
+    pub(super) fn actions(&self) -> impl Iterator<Item = [&EntityUid; 2]> {
+        self.actions.values().map(|parts| [&parts.uid, &parts.group])
+    }
+
+    /// The types of what has a path.
+    pub(super) fn kinds_with_a_path(&self) -> impl Iterator<Item = &EntityTypeName> {
+        [DIR, FILE].into_iter().filter_map(|name| self.types.get(name))
     }
 
     fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {

@@ -100,6 +100,19 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &E
     reach
 }
 
+/// The ids of the `forbid`s of `index` that name a place below `path` and not that itself.
+pub(super) fn forbids_inside(index: &Index, fixed: &Fixed, path: &AbsPath) -> Vec<String> {
+    let all = Place::Below(path.clone());
+    let is_inside = |place: &Place| place.path() != path && all.holds(place.path());
+    let names = |row: &Row, kind: &EntityTypeName| {
+        fixed.actions().any(|action| concerns(row, fixed, action, kind))
+            && places(row, kind, true).iter().any(is_inside)
+    };
+    let forbids = index.rows().iter().filter(|row| row.policy.effect() == Effect::Forbid);
+    let inside = forbids.filter(|row| fixed.kinds_with_a_path().any(|kind| names(row, kind)));
+    inside.map(|row| row.policy.id().to_string()).collect()
+}
+
 /// Whether a policy is about this principal, action and type of resource, as far as its conditions tell.
 fn concerns(row: &Row, fixed: &Fixed, [action, action_group]: [&EntityUid; 2], kind: &EntityTypeName) -> bool {
     row.conditions.iter().all(|condition| match condition {

@@ -6,6 +6,7 @@ use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use rex_protocol::path::AbsPath;
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -147,6 +148,12 @@ impl State {
     /// Whether the run's time is up: work that takes long stops then.
     pub(crate) fn is_out_of_time(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Denies to move a directory in which something is forbidden: under another path it would be so no more.
+    pub(crate) fn confirm_nothing_forbidden_in(&mut self, path: &AbsPath, demand: &Demand) -> Result<(), Failure> {
+        let forbids = self.authorizer.forbids_inside(path);
+        if forbids.is_empty() { Ok(()) } else { Err(self.authorizer.deny(demand, forbids)) }
     }
 
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.

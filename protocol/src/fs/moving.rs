@@ -42,7 +42,8 @@ impl Operation for MoveFile {
 
 /// Move a directory to another name.
 ///
-/// Asks `move` on it with the destination as context, and `create` and `open` on the destination. A destination that is an
+/// Asks `move` on it with the destination as context, and `create` and `open` on the destination. Denied where a `forbid` names
+/// something below it: that would have another path. A destination that is an
 /// empty directory is replaced; where it has content, `dir` is moved into it under its own name, for which `open`
 /// is asked. Across file systems everything in it is judged before anything is copied (`read` and `open` on each
 /// source, `create`, `open` and `write` on each destination, `delete` on `dir`), and removed only when all of it was copied;

@@ -185,9 +185,8 @@ impl Perform for MoveDir {
     }
 
     fn demands(target: &DirTarget) -> Demands {
-        let context = Context::Destination(target.destination.clone());
         Demands::all(vec![
-            dir_demand(Action::FileMove, &target.path).about(&target.dir.pin).with(context),
+            target.demand(),
             dir_demand(Action::FileCreate, &target.destination),
             dir_demand(Action::FileOpen, &target.destination),
         ])
@@ -196,6 +195,7 @@ impl Perform for MoveDir {
     fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<OpenedDir, Stop> {
         let target = target.into_inner();
         state.handles.has_room()?;
+        state.confirm_nothing_forbidden_in(&target.path, &target.demand())?;
         let moved = match target.rename(&target.to) {
             Ok(()) => OpenDirectory { pin: Rc::clone(&target.dir.pin), path: target.destination.clone() },
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => target.move_into(state)?,
@@ -207,6 +207,11 @@ impl Perform for MoveDir {
 }
 
 impl DirTarget {
+    fn demand(&self) -> Demand {
+        let context = Context::Destination(self.destination.clone());
+        dir_demand(Action::FileMove, &self.path).about(&self.dir.pin).with(context)
+    }
+
     fn rename(&self, to: &Place) -> nix::Result<()> {
         let now = fstatat(&*self.from.dir.pin, self.from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         if inode(&now) != inode(&fstat(&*self.dir.pin)?) {
