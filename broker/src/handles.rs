@@ -10,6 +10,9 @@ use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// The most programs of one session at a time: each is a tree of processes.
+const PROGRAMS: usize = 16;
+
 /// An open object. It keeps the path it was authorized under.
 enum Object {
     Dir(Rc<OpenDirectory>),
@@ -52,6 +55,16 @@ impl Handles {
     /// Keeps a file that is being put together.
     pub(crate) fn add_draft(&mut self, draft: Draft) -> Result<Handle<handle::Draft>, Failure> {
         self.add(Object::Draft(Rc::new(draft))).map(Handle::from_id)
+    }
+
+    /// Confirms that one more program may be started.
+    pub(crate) fn confirm_room_for_program(&self) -> Result<(), Failure> {
+        let running = self.objects.values().filter(|object| matches!(object, Object::Program(_))).count();
+        if running < PROGRAMS {
+            return Ok(());
+        }
+        let message = format!("limit reached: more than {PROGRAMS} programs run at a time");
+        Err(Failure::new(FailureKind::Limit(LimitName::Handles), message))
     }
 
     /// Keeps a program that runs. It ends when it is let go of.
@@ -135,11 +148,17 @@ impl Handles {
         Ok(())
     }
 
-    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+    /// Fails where no other object can be kept: asked before anything is done that ends with one.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
         if self.objects.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
             let message = format!("limit reached: more than {} objects are open at a time", self.most);
             return Err(Failure::new(FailureKind::Limit(LimitName::Handles), message));
         }
+        Ok(())
+    }
+
+    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+        self.has_room()?;
         let id = self.next;
         self.next += 1;
         self.objects.insert(id, object);

@@ -3,12 +3,15 @@
 
 mod client;
 mod direct;
+mod files;
 mod jail;
 mod mounts;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;
 mod programs;
+mod protected;
+mod races;
 mod resources;
 mod sudden_death;
 mod worker;

@@ -57,7 +57,7 @@ fn group(gid: u32) -> String {
     group.map_or_else(|| gid.to_string(), |group| group.name)
 }
 
-/// Whether a policy reads the value of an attribute of these names, of whatever it has.
+/// Whether a policy reads an attribute of these names, or asks whether there is one, of whatever it has.
 pub(super) fn are_read_by(policy: &Policy) -> bool {
     if !policy.has_non_scope_constraint() {
         return false;
@@ -70,8 +70,9 @@ fn reads(expression: &Value) -> bool {
     match expression {
         Value::Array(items) => items.iter().any(reads),
         Value::Object(fields) => {
-            let name = fields.get(".").and_then(|access| access.get("attr")).and_then(Value::as_str);
-            name.is_some_and(|name| NAMES.contains(&name)) || fields.values().any(reads)
+            let name = |operator| fields.get(operator).and_then(|access| access.get("attr")).and_then(Value::as_str);
+            let names = [name("."), name("has")];
+            names.iter().flatten().any(|name| NAMES.contains(name)) || fields.values().any(reads)
         }
         _ => false,
     }
@@ -109,7 +110,8 @@ mod tests {
         assert!(reads("true && (if resource.mode == 1 then true else false)"));
         assert!(reads("[1, resource.size].contains(2)"));
         assert!(!reads("resource.path == \"/owner\""));
-        assert!(!reads("!(resource has owner)"));
+        assert!(reads("!(resource has owner)"));
+        assert!(!reads("resource has path"));
         assert!(!are_read_by(&Policy::parse(None, "permit(principal, action, resource);").unwrap()));
     }
 }

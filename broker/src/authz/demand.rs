@@ -77,7 +77,8 @@ impl Resource {
 
 /// The type of directories, which are the parents of what has a path.
 pub(super) const DIR: &str = "file_system::Dir";
-const FILE: &str = "file_system::File";
+/// The type of files.
+pub(super) const FILE: &str = "file_system::File";
 const SYSINFO: &str = "sysinfo::Sysinfo";
 const SYSCTL: &str = "sysctl::Sysctl";
 

@@ -1,11 +1,12 @@
 //! What operations see of their session.
 
-use crate::authz::{Authorizer, Decision, Demand, Granted, Principal};
+use crate::authz::{Authorizer, Demand, Granted, Principal};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use rex_protocol::path::AbsPath;
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -109,7 +110,7 @@ impl State {
         self.authorizer.is_allowed_knowing(demand, part)
     }
 
-    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::allows_everywhere`].
+    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::connects_everywhere`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
     }
@@ -154,11 +155,14 @@ impl State {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
+    /// Denies to move a directory in which something is forbidden: under another path it would be so no more.
+    pub(crate) fn confirm_nothing_forbidden_in(&mut self, path: &AbsPath, demand: &Demand) -> Result<(), Failure> {
+        let forbids = self.authorizer.forbids_inside(path);
+        if forbids.is_empty() { Ok(()) } else { Err(self.authorizer.deny(demand, forbids)) }
+    }
+
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.
     pub(crate) fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
-        match self.authorizer.decide(demand) {
-            Decision::Denied(denial) if !denial.policies.is_empty() => self.demand(std::slice::from_ref(demand)),
-            _ => Ok(()),
-        }
+        self.authorizer.unless_forbidden(demand)
     }
 }

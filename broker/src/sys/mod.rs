@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod fs;
 pub(crate) mod process;
 pub(crate) mod procfs;
+pub(crate) mod random;
 pub(crate) mod seccomp;
 pub(crate) mod socket;
 pub(crate) mod xattr;

@@ -80,7 +80,7 @@ pub enum Exit {
 impl Operation for Follow {
     type Reply = ProgramOutput;
     const NAME: &'static str = "fs.follow";
-    const ACTIONS: &'static [Action] = &[Action::FileExecute, Action::FileOpen, Action::FileRead, Action::SysctlLoad];
+    const ACTIONS: &'static [Action] = &[Action::FileExecute, Action::FileOpen, Action::FileRead];
 }
 
 /// Run the debugger that is open as a file over an executable and its core dump, without any right of its own: it can read

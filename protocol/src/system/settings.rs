@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Asks `load` on the kernel's settings, `open` on the directory `/usr/sbin` and `open` on the program; not `execute`, since
 /// what runs is this program and nothing else. No link is followed. The program is followed as any other
-/// ([`crate::fs::Follow`]), which asks `load` again.
+/// ([`crate::fs::Follow`]), which asks for the program again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadSettings {}
 

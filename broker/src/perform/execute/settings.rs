@@ -25,14 +25,15 @@ impl Perform for LoadSettings {
     }
 
     fn demands(path: &AbsPath) -> Demands {
-        let mut demands = vec![load()];
+        let mut demands = vec![Demand::new(Action::SysctlLoad, Resource::Sysctl)];
         demands.extend(path.split().map(|(dir, _)| dir_demand(Action::FileOpen, &dir)));
         demands.push(file_demand(Action::FileOpen, path));
         Demands::all(demands)
     }
 
     fn perform(path: Granted<AbsPath>, state: &mut State) -> Result<Handle<Program>, Stop> {
-        let program = open_program(&path.into_inner())?;
+        let path = path.into_inner();
+        let program = open_program(&path)?;
         let privileged = geteuid().is_root();
         let command = Command {
             arguments: vec![program_name(&program)?, c_string(Self::ARGUMENT)?],
@@ -47,11 +48,7 @@ impl Perform for LoadSettings {
             memory: state.limits.memory,
             cpu_ms: state.limits.cpu_ms,
         };
-        let running = command.start(vec![load()])?;
+        let running = command.start(vec![file_demand(Action::FileOpen, &path)])?;
         Ok(state.handles.add_program(running)?)
     }
-}
-
-fn load() -> Demand {
-    Demand::new(Action::SysctlLoad, Resource::Sysctl)
 }

@@ -27,7 +27,8 @@ impl Perform for OpenDir {
             follow_dir(&path, state)?
         } else {
             if let Some(create) = create {
-                make(&path, create)?;
+                state.handles.has_room()?;
+                make(&path, create, state)?;
             }
             let pin = Rc::new(pin_directory(&path, Links::Refuse)?);
             state.confirm(&[dir_demand(Action::FileOpen, &path)], &pin)?;
@@ -43,7 +44,7 @@ pub(super) fn opened(dir: OpenDirectory, state: &mut State) -> Result<OpenedDir,
 }
 
 /// Makes a directory, nowhere through a link.
-fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
+fn make(path: &AbsPath, create: CreateDir, state: &mut State) -> Result<(), Failure> {
     let Some((parent, name)) = path.split() else {
         if create.recursive {
             return Ok(());
@@ -51,14 +52,18 @@ fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
         return Err(Failure::new(FailureKind::InvalidPath, "cannot create `/`: it has no parent"));
     };
     if create.recursive {
-        return make_below(path);
+        return make_below(path, state);
     }
     let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
-    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| refused(errno, "create", path))
+    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| match errno {
+        Errno::ENOTDIR => parent_refused(errno, "open the parent", &parent),
+        errno => refused(errno, "create", path),
+    })
 }
 
-/// Makes every missing directory of a path, one below the other, from the deepest that is there.
-fn make_below(path: &AbsPath) -> Result<(), Failure> {
+/// Makes every missing directory of a path, one below the other, from the deepest that is there. Those on the way go with
+/// the last, which was asked for, unless a `forbid` names one: then none is made.
+fn make_below(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
     let mut chain: Vec<AbsPath> = std::iter::once(path.clone()).chain(path.ancestors()).collect();
     let mut missing = Vec::new();
     let mut dir = loop {
@@ -73,6 +78,9 @@ fn make_below(path: &AbsPath) -> Result<(), Failure> {
             Err(errno) => return Err(refused(errno, "create", path)),
         }
     };
+    for step in missing.iter().rev() {
+        state.unless_forbidden(&dir_demand(Action::FileCreate, step))?;
+    }
     for step in missing.iter().rev() {
         let Some((_, name)) = step.split() else { break };
         match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
@@ -134,6 +142,7 @@ fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<Ope
     match found.and_then(is_dir) {
         Ok(pin) => judge_real_dir(pin, path, state),
         Err(failure) => {
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }

@@ -7,6 +7,7 @@ use crate::sys::fs::{self, Links};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statvfs::fstatvfs;
+use rex_protocol::Failure;
 use rex_protocol::system::{MountUsage, StatMount, Unmount};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ impl Perform for Unmount {
             Ok(dir) => dir,
             Err(errno) => {
                 // What a link on the way leads to is told only to whom policy lets unmount there.
+                judge_detours(&path, state)?;
                 if let Some(end) = lead::end_of(&path) {
                     state.demand(&[dir_demand(Action::FileUnmount, &end)])?;
                 }
@@ -75,12 +77,19 @@ impl Perform for Unmount {
         };
         let real = join(&real_path(&dir, &parent)?, &name)?;
         if real != path {
+            judge_detours(&path, state)?;
             state.demand(&[dir_demand(Action::FileUnmount, &real)])?;
         }
         // By the directory that was judged, whatever has its path by now.
         let place = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name.as_os_str());
         Ok(unmount(&place).map_err(fault)?)
     }
+}
+
+/// Asks for the directories that a link on the way goes into only to leave them by `..`: that one could be passed tells
+/// that it is there.
+fn judge_detours(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
+    lead::detours(path).iter().try_for_each(|dir| state.demand(&[dir_demand(Action::FileUnmount, dir)]))
 }
 
 fn unmount(place: &Path) -> nix::Result<()> {
