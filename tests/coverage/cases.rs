@@ -104,7 +104,10 @@ impl Case for Donate {
 impl Case for Write {
     fn request(stage: &Stage) -> Self {
         let file = stage.writable("file");
-        Write { file, placement: Placement::InPlace, content: content(), more: false }
+        // Its name is gone, so that it is made anew.
+        std::fs::remove_file(stage.path("file")).expect("it is there");
+        let placement = Placement::Atomic { preserve_ownership: true };
+        Write { file, placement, content: content(), more: false }
     }
 
     fn is_whole(_: Written, stage: &Stage) -> bool {

@@ -325,7 +325,10 @@ fn move_dir(asker: &mut Asker<'_>, random: &mut StdRng, opened: &OpenedDir) {
     }
     let request =
         MoveDir { dir: opened.held.handle(), from: from.held.handle(), to: to.held.handle(), name: name(text) };
-    if let Some(moved) = asker.ask(&request, &questions) {
+    let allowed = questions.iter().all(|question| asker.oracle.allows(question));
+    // What it asks when it comes to light is asked after that.
+    let allowed = allowed && !asker.oracle.forbids_inside(source);
+    if let Some(moved) = asker.perform(&request, allowed) {
         drop(asker.session.hold(moved.dir));
         asker.may_change_below(source);
         asker.may_change_below(if has_content { inside } else { destination });
