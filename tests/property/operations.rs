@@ -223,12 +223,16 @@ fn open_entry(asker: &mut Asker<'_>, random: &mut StdRng, parent: &Path) {
             let above = real.parent().unwrap_or(real);
             questions.extend([dir("open", parent), dir("open", above), file("open", real)]);
         }
-        None => {
-            let end = resolve(&path).filter(|end| *end != path);
-            questions.extend(end.as_deref().and_then(Path::parent).map(|above| dir("open", above)));
-        }
+        None => {}
     }
-    let allowed = either && questions.iter().all(|question| asker.oracle.allows(question));
+    // Where nothing is there, that is told to whom policy lets look at what the name leads to, as the one or as the other.
+    let nothing = real.as_ref().filter(|real| **real != path && real.symlink_metadata().is_err());
+    let may_know = nothing.is_none_or(|real| {
+        let above = real.parent().unwrap_or(real);
+        let oracle = &mut asker.oracle;
+        oracle.allows(&dir("open", real)) || (oracle.allows(&dir("open", above)) && oracle.allows(&file("open", real)))
+    });
+    let allowed = either && may_know && questions.iter().all(|question| asker.oracle.allows(question));
     match asker.perform(&OpenEntry { path: absolute(&path) }, allowed) {
         Some(rex_client::fs::Entry::Dir(opened)) => drop(asker.session.hold(opened.dir)),
         Some(rex_client::fs::Entry::Other { parent, .. }) => drop(asker.session.hold(parent.dir)),

@@ -112,8 +112,10 @@ mod tests {
         assert!(reads("true && (if resource.mode == 1 then true else false)"));
         assert!(reads("[1, resource.size].contains(2)"));
         assert!(!reads("resource.path == \"/owner\""));
-        assert!(reads("!(resource has owner)"));
+        assert!(!reads("!(resource has owner)"));
         assert!(!reads("resource has path"));
+        let forbid = "forbid(principal, action, resource) when { resource has owner };";
+        assert!(are_read_by(&Policy::parse(None, forbid).unwrap()));
         assert!(!are_read_by(&Policy::parse(None, "permit(principal, action, resource);").unwrap()));
     }
 }
