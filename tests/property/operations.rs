@@ -290,7 +290,8 @@ fn whole_dir(asker: &mut Asker<'_>, random: &mut StdRng, opened: &OpenedDir) {
         }
         1 => drop(asker.ask(&Stat { object: Object::Dir(handle) }, &[dir("stat", path)])),
         2 => {
-            if asker.ask(&SetMode { object: Object::Dir(handle), mode: 0o711 }, &[dir("chmod", path)]).is_some() {
+            let set = asker.ask(&SetMode { object: Object::Dir(handle), mode: 0o711 }, &[dir("chmod", path)]);
+            if set.is_some() {
                 asker.may_change(path);
             }
         }
