@@ -6,6 +6,7 @@ use rex_client::fs::*;
 use rex_client::{Action, Chunk, Failure, FailureKind, Handle, Text};
 use rex_protocol::failure::Denial;
 use rex_protocol::system::*;
+use std::os::unix::fs::PermissionsExt;
 
 /// Cases that need no more than a request.
 macro_rules! cases {
@@ -109,12 +110,18 @@ impl Case for Donate {
 
 impl Case for Write {
     fn request(stage: &Stage) -> Self {
-        let file = stage.writable("file");
-        Write { file, placement: Placement::InPlace, content: content(), more: false }
+        let path = stage.path("new-file");
+        std::fs::write(&path, "content").expect("a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o4755)).expect("a mode");
+        let file = stage.writable("new-file");
+        // Its name is gone, so that it is made anew.
+        std::fs::remove_file(path).expect("it is there");
+        let placement = Placement::Atomic { preserve_ownership: true };
+        Write { file, placement, content: content(), more: false }
     }
 
     fn is_whole(_: Written, stage: &Stage) -> bool {
-        stage.has_set_id("file")
+        stage.has_set_id("new-file")
     }
 }
 

@@ -223,12 +223,16 @@ fn open_entry(asker: &mut Asker<'_>, random: &mut StdRng, parent: &Path) {
             let above = real.parent().unwrap_or(real);
             questions.extend([dir("open", parent), dir("open", above), file("open", real)]);
         }
-        None => {
-            let end = resolve(&path).filter(|end| *end != path);
-            questions.extend(end.as_deref().and_then(Path::parent).map(|above| dir("open", above)));
-        }
+        None => {}
     }
-    let allowed = either && questions.iter().all(|question| asker.oracle.allows(question));
+    // Where nothing is there, that is told to whom policy lets look at what the name leads to, as the one or as the other.
+    let nothing = real.as_ref().filter(|real| **real != path && real.symlink_metadata().is_err());
+    let may_know = nothing.is_none_or(|real| {
+        let above = real.parent().unwrap_or(real);
+        let oracle = &mut asker.oracle;
+        oracle.allows(&dir("open", real)) || (oracle.allows(&dir("open", above)) && oracle.allows(&file("open", real)))
+    });
+    let allowed = either && may_know && questions.iter().all(|question| asker.oracle.allows(question));
     match asker.perform(&OpenEntry { path: absolute(&path) }, allowed) {
         Some(rex_client::fs::Entry::Dir(opened)) => drop(asker.session.hold(opened.dir)),
         Some(rex_client::fs::Entry::Other { parent, .. }) => drop(asker.session.hold(parent.dir)),
@@ -286,7 +290,8 @@ fn whole_dir(asker: &mut Asker<'_>, random: &mut StdRng, opened: &OpenedDir) {
         }
         1 => drop(asker.ask(&Stat { object: Object::Dir(handle) }, &[dir("stat", path)])),
         2 => {
-            if asker.ask(&SetMode { object: Object::Dir(handle), mode: 0o711 }, &[dir("chmod", path)]).is_some() {
+            let set = asker.ask(&SetMode { object: Object::Dir(handle), mode: 0o711 }, &[dir("chmod", path)]);
+            if set.is_some() {
                 asker.may_change(path);
             }
         }
@@ -325,7 +330,10 @@ fn move_dir(asker: &mut Asker<'_>, random: &mut StdRng, opened: &OpenedDir) {
     }
     let request =
         MoveDir { dir: opened.held.handle(), from: from.held.handle(), to: to.held.handle(), name: name(text) };
-    if let Some(moved) = asker.ask(&request, &questions) {
+    let allowed = questions.iter().all(|question| asker.oracle.allows(question));
+    // What it asks when it comes to light is asked after that.
+    let allowed = allowed && !asker.oracle.forbids_inside(source);
+    if let Some(moved) = asker.perform(&request, allowed) {
         drop(asker.session.hold(moved.dir));
         asker.may_change_below(source);
         asker.may_change_below(if has_content { inside } else { destination });

@@ -1,10 +1,15 @@
 //! Cedar, asked directly: entities are made here from the schema's text, by nothing of the broker.
 
-use cedar_policy::{Authorizer, Context, Decision, Effect, Entities, EntityUid, PolicySet, Request};
+use cedar_policy::{Authorizer as Cedar, Context, Decision, Effect, Entities, EntityUid, PolicySet, Request};
+use nix::unistd::{User, geteuid};
+use rex_broker::authz::{Authorizer, PolicySource, PolicyStore, Principal, Strictness};
+use rex_client::AbsPath;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// One question, as contracts put it: an action, `Dir` or `File`, and a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,9 +45,21 @@ struct Like {
 pub(crate) struct Oracle {
     policies: PolicySet,
     reads_attributes: bool,
+    /// The broker's own view of where its policies forbid something: that is no question for Cedar.
+    authorizer: Authorizer,
     /// What was asked before, of something that was like this.
     known: HashMap<(Question, Option<Like>), Answer>,
     principal: Value,
+}
+
+fn authorizer(policies: &str) -> Authorizer {
+    let source = PolicySource { name: "random".into(), text: policies.as_bytes().to_vec() };
+    let (store, _) = PolicyStore::load(&[source], Strictness::Lenient).expect("a policy that the broker reads");
+    let user = User::from_uid(geteuid()).ok().flatten().expect("a user with a name");
+    let gid = user.gid.as_raw();
+    let groups = Vec::new();
+    let principal = Principal { name: user.name, uid: user.uid.as_raw(), gid, gids: vec![gid], groups };
+    Authorizer::new(principal, vec![Rc::new(store)])
 }
 
 pub(crate) fn dir(action: &'static str, path: impl AsRef<Path>) -> Question {
@@ -57,8 +74,15 @@ impl Oracle {
     pub(crate) fn new(policies: &str) -> Self {
         let reads_attributes =
             ["resource.size", "resource.mode", "resource.owner"].iter().any(|name| policies.contains(name));
+        let authorizer = authorizer(policies);
         let policies = policies.parse().expect("a policy that Cedar reads");
-        Self { policies, reads_attributes, known: HashMap::new(), principal: principal() }
+        Self { policies, reads_attributes, authorizer, known: HashMap::new(), principal: principal() }
+    }
+
+    /// Whether a `forbid` names something below a directory: then that is not moved.
+    pub(crate) fn forbids_inside(&self, path: &Path) -> bool {
+        let path = AbsPath::parse(path.as_os_str().as_bytes()).expect("an absolute path");
+        !self.authorizer.forbids_inside(&path).is_empty()
     }
 
     pub(crate) fn allows(&mut self, question: &Question) -> bool {
@@ -95,7 +119,7 @@ impl Oracle {
         let context = Context::from_json_value(context(question), None).expect("a context");
         let principal = uid(&self.principal["uid"]);
         let request = Request::new(principal, uid(&action), uid(&resource), context, None).expect("a request");
-        let response = Authorizer::new().is_authorized(&request, &self.policies, &entities);
+        let response = Cedar::new().is_authorized(&request, &self.policies, &entities);
         let forbids = |id: &cedar_policy::PolicyId| {
             self.policies.policy(id).is_some_and(|policy| policy.effect() == Effect::Forbid)
         };

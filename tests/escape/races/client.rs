@@ -33,7 +33,7 @@ impl<'a> Client<'a> {
 
     /// Whether this is one of the few rounds for what takes long.
     pub(super) fn is_nth(&self, n: usize) -> bool {
-        self.round % n == 0
+        self.round.is_multiple_of(n)
     }
 
     /// Ends the session, and tells how many requests the broker served in it.
