@@ -3,11 +3,15 @@
 use crate::perform::Stop;
 use crate::perform::execute::Running;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
-use rex_protocol::handle::{self, Dir, File, Link, Listing, Program};
+use crate::perform::system::OpenLog;
+use rex_protocol::handle::{self, Dir, File, Link, Listing, Log, Program};
 use rex_protocol::limits::LimitName;
 use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
 use std::collections::HashMap;
 use std::rc::Rc;
+
+/// The most programs of one session at a time: each is a tree of processes.
+const PROGRAMS: usize = 16;
 
 /// An open object. It keeps the path it was authorized under.
 enum Object {
@@ -15,6 +19,7 @@ enum Object {
     File(Rc<OpenRegularFile>),
     Link(Rc<OpenLinkItself>),
     Listing(Rc<Pages>),
+    Log(Rc<OpenLog>),
     Draft(Rc<Draft>),
     Program(Rc<Running>),
 }
@@ -52,6 +57,16 @@ impl Handles {
         self.add(Object::Draft(Rc::new(draft))).map(Handle::from_id)
     }
 
+    /// Confirms that one more program may be started.
+    pub(crate) fn confirm_room_for_program(&self) -> Result<(), Failure> {
+        let running = self.objects.values().filter(|object| matches!(object, Object::Program(_))).count();
+        if running < PROGRAMS {
+            return Ok(());
+        }
+        let message = format!("limit reached: more than {PROGRAMS} programs run at a time");
+        Err(Failure::new(FailureKind::Limit(LimitName::Handles), message))
+    }
+
     /// Keeps a program that runs. It ends when it is let go of.
     pub(crate) fn add_program(&mut self, program: Running) -> Result<Handle<Program>, Failure> {
         self.add(Object::Program(Rc::new(program))).map(Handle::from_id)
@@ -60,6 +75,11 @@ impl Handles {
     /// Keeps a listing under way.
     pub(crate) fn add_listing(&mut self, pages: Pages) -> Result<Handle<Listing>, Failure> {
         self.add(Object::Listing(Rc::new(pages))).map(Handle::from_id)
+    }
+
+    /// Keeps the kernel's log, read to some place.
+    pub(crate) fn add_log(&mut self, log: Rc<OpenLog>) -> Result<Handle<Log>, Failure> {
+        self.add(Object::Log(log)).map(Handle::from_id)
     }
 
     /// The directory behind a handle.
@@ -110,6 +130,14 @@ impl Handles {
         }
     }
 
+    /// The log behind a handle.
+    pub(crate) fn log(&self, handle: Handle<Log>) -> Result<Rc<OpenLog>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Log(log)) => Ok(Rc::clone(log)),
+            _ => Err(unknown("log")),
+        }
+    }
+
     /// Closes what the worker has dropped. A handle that is not open proves that it keeps no account.
     pub(crate) fn close(&mut self, ids: &[u64]) -> Result<(), Violation> {
         for id in ids {
@@ -120,11 +148,17 @@ impl Handles {
         Ok(())
     }
 
-    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+    /// Fails where no other object can be kept: asked before anything is done that ends with one.
+    pub(crate) fn has_room(&self) -> Result<(), Failure> {
         if self.objects.len() >= usize::try_from(self.most).unwrap_or(usize::MAX) {
             let message = format!("limit reached: more than {} objects are open at a time", self.most);
             return Err(Failure::new(FailureKind::Limit(LimitName::Handles), message));
         }
+        Ok(())
+    }
+
+    fn add(&mut self, object: Object) -> Result<u64, Failure> {
+        self.has_room()?;
         let id = self.next;
         self.next += 1;
         self.objects.insert(id, object);

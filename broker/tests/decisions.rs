@@ -196,6 +196,21 @@ fn nothing_is_allowed_by_no_policy_and_no_store() {
 }
 
 #[test]
+fn policies_of_a_run_cannot_stand_in_for_those_of_the_store() {
+    let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec![] };
+    let own = store(
+        "@id(\"plain\") permit(principal, action, resource);\n\
+         @id(\"as_root\") permit(principal, action == file_system::Action::\"execute\", resource)\n\
+         when { context.user.username == \"root\" && resource == file_system::File::\"/bin/ls\" };",
+    );
+    let brought = store("@id(\"as_root\") permit(principal, action, resource);");
+    let demand = Demand::new(Action::FileRead, file_at("/srv/a"));
+    let mut authorizer = Authorizer::new(principal, vec![own, brought]);
+    assert!(matches!(authorizer.decide(&demand), Decision::Allowed { .. }));
+    assert!(!authorizer.is_allowed_knowing(&demand, "user"), "the store's `as_root` did not allow this");
+}
+
+#[test]
 fn a_permit_that_fails_grants_nothing_and_a_forbid_that_fails_denies() {
     assert!(!is_allowed("permit(principal, action, resource) when { resource.nosuch == 1 };"));
     assert!(!is_allowed(&format!("{ALL} forbid(principal, action, resource) when {{ resource.nosuch == 1 }};")));

@@ -37,6 +37,12 @@ pub enum Action {
     ProcessKill,
     /// `process_system::Action::"interrupt"`
     ProcessInterrupt,
+    /// `file_system::Action::"unmount"`
+    FileUnmount,
+    /// `sysinfo::Action::"list"`
+    SysinfoList,
+    /// `sysctl::Action::"load"`
+    SysctlLoad,
 }
 
 /// The Cedar names of an action.
@@ -66,6 +72,9 @@ impl Action {
         Action::ProcessListFds,
         Action::ProcessKill,
         Action::ProcessInterrupt,
+        Action::FileUnmount,
+        Action::SysinfoList,
+        Action::SysctlLoad,
     ];
 
     const fn names(self) -> Names {
@@ -87,6 +96,9 @@ impl Action {
             Action::ProcessListFds => on_processes("list_fds"),
             Action::ProcessKill => on_processes("kill"),
             Action::ProcessInterrupt => on_processes("interrupt"),
+            Action::FileUnmount => on_files("unmount"),
+            Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
+            Action::SysctlLoad => Names { namespace: "sysctl", name: "load", group: "SysctlAction" },
         }
     }
 

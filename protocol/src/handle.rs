@@ -32,6 +32,9 @@ pub enum Draft {}
 /// Kind: a program that runs.
 #[derive(Debug)]
 pub enum Program {}
+/// Kind: the kernel's log, read to some place.
+#[derive(Debug)]
+pub enum Log {}
 /// Kind: a directory listing under way.
 #[derive(Debug)]
 pub enum Listing {}

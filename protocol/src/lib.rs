@@ -21,6 +21,7 @@ pub mod operation;
 pub mod operations;
 pub mod path;
 pub mod process;
+pub mod system;
 pub mod text;
 pub mod wire;
 pub mod worker;

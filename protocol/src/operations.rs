@@ -45,6 +45,13 @@ macro_rules! for_each_operation {
             $crate::process::ListProcesses,
             $crate::process::ListOpenFiles,
             $crate::process::Signal,
+            $crate::system::Uname,
+            $crate::system::OnlineProcessors,
+            $crate::system::OpenTable,
+            $crate::system::ReadLog,
+            $crate::system::StatMount,
+            $crate::system::Unmount,
+            $crate::system::LoadSettings,
         }
     };
 }

@@ -92,10 +92,18 @@ impl AbsPath {
         Path::new(OsStr::from_bytes(&self.0))
     }
 
-    /// The path as an id of a policy's entity: itself where it is UTF-8; else each byte that is not
-    /// becomes `\xNN` and each backslash `\\`, so that two paths never share an id with an escaped byte.
+    /// The path as an id of a policy's entity: itself, but that in a name which is not UTF-8, or which reads like an escaped
+    /// one, each byte that is not UTF-8 becomes `\xNN` and each backslash `\\`. So two paths never share an id, and what is
+    /// in a directory has an id that begins with the directory's.
     pub fn to_id(&self) -> String {
-        escape(&self.0)
+        let names: Vec<String> = self.0.split(|&byte| byte == b'/').map(escape).collect();
+        names.join("/")
+    }
+
+    /// The path that has this id, if one has.
+    pub fn from_id(id: &str) -> Option<Self> {
+        let path = Self::parse(id.split('/').map(unescape).collect::<Vec<_>>().join(&b'/')).ok()?;
+        (path.to_id() == id).then_some(path)
     }
 }
 
@@ -159,7 +167,9 @@ pub enum PathError {
 }
 
 fn escape(bytes: &[u8]) -> String {
-    if let Ok(text) = std::str::from_utf8(bytes) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && escaped_byte(text).is_none()
+    {
         return text.to_owned();
     }
     let mut out = String::new();
@@ -170,6 +180,30 @@ fn escape(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Where an escaped byte stands in a text: `\x80` to `\xff`, which is what is never UTF-8 alone.
+fn escaped_byte(text: &str) -> Option<usize> {
+    let is_one = |at: &[u8]| matches!(at, [b'\\', b'x', b'8'..=b'9' | b'a'..=b'f', b'0'..=b'9' | b'a'..=b'f']);
+    text.as_bytes().windows(4).position(is_one)
+}
+
+/// The name that [`escape`] makes this of, if it makes it of any.
+fn unescape(text: &str) -> Vec<u8> {
+    if escaped_byte(text).is_none() {
+        return text.as_bytes().to_vec();
+    }
+    let (mut name, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(1..3).filter(|_| first == b'\\' && after.first() == Some(&b'x'));
+        let byte = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        (name, rest) = match (byte, first, after.strip_prefix(b"\\")) {
+            (Some(byte), ..) => ([name, vec![byte]].concat(), after.get(3..).unwrap_or_default()),
+            (None, b'\\', Some(after)) => ([name, vec![b'\\']].concat(), after),
+            (None, first, _) => ([name, vec![first]].concat(), after),
+        };
+    }
+    name
 }
 
 impl TryFrom<serde_bytes::ByteBuf> for AbsPath {
@@ -244,6 +278,23 @@ mod tests {
         assert_eq!(id(b"/a\xff"), Ok("/a\\xff".into()));
         assert_eq!(id(b"/a\\xff\xff"), Ok("/a\\\\xff\\xff".into()));
         assert_eq!(id("/é日".as_bytes()), Ok("/é日".into()));
+        // Names that read as if a byte in them had been escaped are told from those, and others stay as they are.
+        assert_eq!(id(b"/a\\xff"), Ok("/a\\\\xff".into()));
+        assert_eq!(id(b"/dev-a\\x2db\\"), Ok("/dev-a\\x2db\\".into()));
+        // What is in a directory is found by the directory's own id.
+        assert_eq!(id(b"/a\\b/\xff"), Ok("/a\\b/\\xff".into()));
+    }
+
+    #[test]
+    fn a_path_is_found_by_its_id() {
+        let path = |id: &str| AbsPath::from_id(id).map(|path| path.as_bytes().to_vec());
+        assert_eq!(path("/srv/a b"), Some(b"/srv/a b".to_vec()));
+        assert_eq!(path("/a\\b"), Some(b"/a\\b".to_vec()));
+        assert_eq!(path("/a\\xff"), Some(b"/a\xff".to_vec()));
+        assert_eq!(path("/a\\\\xff\\xff"), Some(b"/a\\xff\xff".to_vec()));
+        for none in ["", "srv", "/srv/", "//srv", "/./srv", "/srv/.."] {
+            assert!(path(none).is_none(), "{none}");
+        }
     }
 
     #[test]
@@ -254,7 +305,15 @@ mod tests {
         assert_eq!(AbsPath::root().ancestors().count(), 0);
     }
 
+    const PIECES: &[&[u8]] = &[b"/", b"\\", b"x", b"f", b"ff", b"8", b"\xff", b"\xc3\xa9", b"a"];
+
     proptest! {
+        #[test]
+        fn two_paths_never_share_an_id(pieces in prop::collection::vec(prop::sample::select(PIECES), 1..12)) {
+            let path = AbsPath::parse([&[&b"/n"[..]], &pieces[..]].concat().concat()).unwrap();
+            prop_assert_eq!(AbsPath::from_id(&path.to_id()), Some(path));
+        }
+
         #[test]
         fn parse_is_idempotent(bytes in proptest::collection::vec(prop_oneof![Just(b'/'), Just(b'.'), any::<u8>()], 0..40)) {
             if let Ok(path) = AbsPath::parse(&bytes) {

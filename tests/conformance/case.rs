@@ -79,19 +79,33 @@ pub(crate) struct Spawn {
 }
 
 /// When the script may start.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Ready {
     /// After so many seconds.
     After(f64),
-    /// When the case's port accepts.
-    Accepting(Port),
+    When(Sign),
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(crate) enum Port {
-    #[serde(rename = "port")]
+/// What a process is ready by.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum Sign {
+    /// The case's port accepts.
     Port,
+    /// A file is there, by its path below the case's folder.
+    File(String),
+}
+
+impl TryFrom<String> for Sign {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match (text.as_str(), text.strip_prefix("file:")) {
+            ("port", _) => Ok(Sign::Port),
+            (_, Some(path)) => Ok(Sign::File(path.to_owned())),
+            _ => Err(format!("`{text}` is no sign of being ready")),
+        }
+    }
 }
 
 impl Default for Ready {
@@ -151,11 +165,24 @@ impl Case {
         Ok(case)
     }
 
+    /// Whether its script runs programs.
+    pub(crate) fn executes(&self) -> bool {
+        self.script.contains(".execute(")
+    }
+
     /// Whether it makes or needs things outside its own folder that another case could be in the way of.
     pub(crate) fn shares_the_machine(&self) -> bool {
         let setup = self.setup.iter().filter_map(|item| item.target.as_ref());
         let texts = [&self.policy, &self.script].into_iter().chain(setup);
         texts.into_iter().any(|text| text.contains("/etc/opt/rex") || text.contains("/dev/shm"))
+    }
+}
+
+impl Item {
+    /// Whether somebody may execute it.
+    pub(crate) fn is_executable(&self) -> bool {
+        let mode = self.mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        self.kind == Kind::File && mode.is_some_and(|mode| mode & 0o111 != 0)
     }
 }
 

@@ -11,7 +11,6 @@ mod minimal;
 mod perform;
 mod place;
 mod stage;
-mod tree;
 
 use case::Case;
 use expected_failures::ExpectedFailures;

@@ -7,19 +7,21 @@
 //!   and modes;
 //! * for each action that its policy permits, with that action forbidden (`read` with `redacted_read`, which stands in
 //!   for it): what that action governs must not happen. Without `open` no file changes and none is told of; without `read`
-//!   nothing of a file's lines, which bear a mark, is in the result; without `write` no byte of a file changes; without `create` no name appears
-//!   that was not moved; without `delete` no object vanishes.
+//!   nothing of a file's lines, which bear a mark, is in the result; without `write` no byte of a file changes; without
+//!   `create` no name appears that was not moved; without `delete` no object vanishes; without `chmod` and `chown` no object
+//!   has another mode or owner; without `move` none has another name; without `set_id` no file comes to set-id bits, nor one
+//!   that has them to other content; without `execute` no script runs, as each would leave a mark.
 //!
 //! A run that ends in an error must end in the denial that names the missing action, unless its script catches errors and
 //! goes on. An operation performed without its decision fails this as soon as one case has its effect. That a
 //! missing permission does take something away is held by [`NEEDED`], for each action by a case.
 
-use crate::case::{Case, Kind};
+use crate::case::{Case, Item, Kind};
 use crate::expect::{self, short, text};
 use crate::perform::perform;
 use crate::stage::Stage;
-use crate::tree::Tree;
 use rex_protocol::Action;
+use rex_tests::{Closely, Tree};
 use serde_json::Value;
 
 /// For each action a case that needs it.
@@ -35,13 +37,24 @@ const NEEDED: &[(&str, Action)] = &[
     ("system::open_files_least_policy", Action::ProcessListFds),
     ("system::kill_sigterm_by_pid", Action::ProcessKill),
     ("system::kill_sighup_asks_for_interrupt", Action::ProcessInterrupt),
+    ("files::chmod_directory", Action::FileChmod),
+    ("files::chown_directory", Action::FileChown),
+    ("files::move_file", Action::FileMove),
+    ("files::xattr_context", Action::FileSetXAttr),
+    ("commands::execute_result", Action::FileExecute),
+    ("files::write_in_place_keeps_set_id", Action::FileSetId),
+    ("commands::nproc_and_uname", Action::SysinfoList),
 ];
+
+/// Actions on the machine itself, which no case may change: `tests/coverage` and `escape::mounts` hold that they are needed.
+const OF_THE_MACHINE: &[Action] = &[Action::FileUnmount, Action::SysctlLoad];
 
 /// Cases whose policy permits what their script has no use for, or that are about being refused.
 const NEED_NOTHING: &[&str] = &[
     "commands::cat_denial_can_be_caught",
     "commands::cat_root_and_empty_path",
     "commands::kill_bad_numbers",
+    "commands::dmesg_entries",
     "commands::seq_counts_down",
     "core::path_commands_resolve_first",
     "files::dir_config_needs_path",
@@ -57,6 +70,8 @@ const NEED_NOTHING: &[&str] = &[
     "system::processes_none_permitted",
     "system::state_constants",
     "system::transport_protocol_constants",
+    "system::systeminfo_error_kinds",
+    "system::unmount_bad_paths",
 ];
 
 /// Cases whose script would wait long for what is left out where it is denied.
@@ -72,6 +87,7 @@ const LEAVE_OUT: &[&str] = &[
     "files::extract_archive_owners",
     "files::extract_archive_plain",
     "files::extract_archive_times",
+    "system::sysctl_find",
 ];
 
 /// The calls that list processes, and leave out what is denied: what a script makes of the rest is its own affair.
@@ -81,6 +97,8 @@ const LISTINGS: &[&str] = &["ps()", ".processes(", ".processes_using_inode(", ".
 const FILES: &str = "file_system";
 /// Stands in every line of a file that a run may not read.
 const MARK: &str = "unreadable-7f3a";
+/// What a script says that runs although it may not, and the name of the file that it makes.
+const TRACE: &str = "executed-7f3a";
 /// What is told of one run.
 const MOST_FAULTS: usize = 8;
 
@@ -164,8 +182,16 @@ impl Missing {
 
 fn run(case: &Case, missing: &Missing) -> Vec<String> {
     let hides = missing.includes(Action::FileOpen) || missing.includes(Action::FileRead);
-    let planted = if hides && case.spawn.is_empty() { &marked(case) } else { case };
-    let stage = match Stage::set(planted) {
+    let mut planted = case.clone();
+    if case.spawn.is_empty() {
+        if hides {
+            mark(&mut planted);
+        }
+        if missing.includes(Action::FileExecute) {
+            trace(&mut planted);
+        }
+    }
+    let stage = match Stage::set(&planted) {
         Ok(stage) => stage,
         Err(error) => return vec![format!("cannot prepare it: {error}")],
     };
@@ -179,19 +205,33 @@ fn run(case: &Case, missing: &Missing) -> Vec<String> {
     if case.spawn.is_empty() {
         faults.extend(effects(missing, &before, &Tree::of(&stage.root)));
     }
+    if missing.includes(Action::FileExecute) && (result.to_string().contains(TRACE) || stage.root.join(TRACE).exists())
+    {
+        faults.push("a script was run".into());
+    }
     if hides && result.to_string().contains(MARK) {
         faults.push(format!("it tells what is in a file: {}", short(&result.to_string())));
     }
     faults.into_iter().take(MOST_FAULTS).map(|fault| format!("{}: {fault}", missing.describe())).collect()
 }
 
-/// The case with the mark at the end of each line of its files. What the script would make of that is of no interest.
-fn marked(case: &Case) -> Case {
-    let mut case = case.clone();
-    for item in case.setup.iter_mut().filter(|item| matches!(item.kind, Kind::File | Kind::Gzip)) {
+/// Puts the mark at the end of each line of a case's files. What the script would make of that is of no interest. To execute
+/// a script is to show it to its interpreter, whoever may read it: what a case executes stays as it is.
+fn mark(case: &mut Case) {
+    let executes = case.executes();
+    let is_marked = |item: &Item| matches!(item.kind, Kind::File | Kind::Gzip) && !(executes && item.is_executable());
+    for item in case.setup.iter_mut().filter(|item| is_marked(item)) {
         item.content = item.content.lines().map(|line| format!("{line} {MARK}\n")).collect();
     }
-    case
+}
+
+/// Has what a case executes leave a trace instead.
+fn trace(case: &mut Case) {
+    let executes = case.executes();
+    let is_traced = |item: &Item| executes && item.is_executable() && item.content.trim_start().starts_with("#!");
+    for item in case.setup.iter_mut().filter(|item| is_traced(item)) {
+        item.content = format!("#!/bin/sh\necho {TRACE}\necho > '{{{{root}}}}/{TRACE}'\n");
+    }
 }
 
 /// How a run may not end that lacks a permission.
@@ -220,9 +260,9 @@ fn ending_faults(case: &Case, stage: &Stage, missing: &Missing, result: &Value) 
 fn effects(missing: &Missing, before: &Tree, after: &Tree) -> Vec<String> {
     let mut faults = Vec::new();
     if let Missing::Everything = missing {
-        faults.extend(after.differences(before, true));
+        faults.extend(after.differences(before, Closely::Times));
     } else if missing.includes(Action::FileOpen) {
-        faults.extend(after.differences(before, false));
+        faults.extend(after.differences(before, Closely::Content));
     }
     if missing.includes(Action::FileWrite) {
         faults.extend(after.written(before));
@@ -233,12 +273,26 @@ fn effects(missing: &Missing, before: &Tree, after: &Tree) -> Vec<String> {
     if missing.includes(Action::FileDelete) {
         faults.extend(after.deleted(before));
     }
+    if missing.includes(Action::FileChmod) {
+        faults.extend(after.modes_changed(before));
+    }
+    if missing.includes(Action::FileChown) {
+        faults.extend(after.owners_changed(before));
+    }
+    if missing.includes(Action::FileMove) {
+        faults.extend(after.moved(before));
+    }
+    if missing.includes(Action::FileSetId) {
+        faults.extend(after.set_ids(before));
+    }
     faults
 }
 
 /// Each action must have its case in [`NEEDED`], and each case named there must be one.
 pub(crate) fn check(names: &std::collections::BTreeSet<String>) -> Result<(), String> {
-    let lacking = Action::ALL.iter().filter(|action| !NEEDED.iter().any(|(_, needed)| needed == *action));
+    let is_held =
+        |action: &Action| OF_THE_MACHINE.contains(action) || NEEDED.iter().any(|(_, needed)| needed == action);
+    let lacking = Action::ALL.iter().filter(|action| !is_held(action));
     let lacking: Vec<String> = lacking.map(|action| format!("no case is known to need {action}")).collect();
     let named = NEEDED.iter().map(|(name, _)| name).chain(NEED_NOTHING).chain(PATIENT).chain(LEAVE_OUT);
     let unknown = named.filter(|name| !names.contains(**name)).map(|name| format!("no case is called `{name}`"));

@@ -1,6 +1,6 @@
 //! What surrounds a case's run: its folder, the values of its placeholders, its processes.
 
-use crate::case::{Case, Port, Ready};
+use crate::case::{Case, Ready, Sign};
 use crate::place;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Group, User, getegid, geteuid, gethostname};
@@ -101,18 +101,23 @@ impl Stage {
                 .map_err(|error| about(program, &error))?;
             self.values.insert(format!("pid{index}"), child.id().to_string());
             self.spawned.push(child);
-            match spawn.ready {
-                Ready::After(seconds) => std::thread::sleep(Duration::from_secs_f64(seconds)),
-                Ready::Accepting(Port::Port) => self.await_port(),
+            match &spawn.ready {
+                Ready::After(seconds) => std::thread::sleep(Duration::from_secs_f64(*seconds)),
+                Ready::When(sign) => self.wait_for(sign),
             }
         }
         Ok(())
     }
 
-    fn await_port(&self) {
+    /// Waits for a sign, for some seconds; what a case then lacks it tells itself.
+    fn wait_for(&self, sign: &Sign) {
         let port = self.values.get("port").and_then(|port| port.parse().ok()).unwrap_or(0);
+        let is_given = || match sign {
+            Sign::Port => TcpStream::connect(("127.0.0.1", port)).is_ok(),
+            Sign::File(path) => self.root.join(path).exists(),
+        };
         let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() && Instant::now() < end {
+        while !is_given() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
     }

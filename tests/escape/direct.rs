@@ -2,13 +2,13 @@
 
 use crate::client::{PASS_ON, connect, heard, refusal, submission};
 use rex_protocol::client::{EndClass, Ending, FromClient, Operate, RefusalReason, ToClient};
-use rex_protocol::fs::{ListDir, MakeDir, OpenDir, OpenFile, OpenedDir, Read};
+use rex_protocol::fs::{Execute, ListDir, MakeDir, OpenDir, OpenFile, OpenedDir, Read};
 use rex_protocol::handle::{Dir, File};
 use rex_protocol::path::{AbsPath, Name};
 use rex_protocol::text::Text;
 use rex_protocol::wire::{FRAME, Frames, PACKET, PREAMBLE, decode, encode, frame};
 use rex_protocol::{Handle, Operation, VERSION};
-use rex_tests::{Daemon, Settings, skip};
+use rex_tests::{Daemon, Settings, programs, skip};
 use std::io::{Read as _, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -264,4 +264,48 @@ fn a_connection_passed_to_another_process_carries_no_rights() {
     };
     daemon.until("no session of a passed connection goes on", Daemon::is_idle);
     assert!(!witness.exists(), "the request was carried out");
+}
+
+#[test]
+fn a_session_has_few_programs_at_a_time() {
+    let policy = "permit(principal, action, resource);".to_owned();
+    let daemon = Daemon::start(&Settings { policy, ..Settings::default() });
+    let (mut stream, mut frames) = (connect(&daemon), Frames::new(FRAME));
+    let mut ask = |bytes: Vec<u8>| {
+        stream.write_all(&bytes).expect("the broker reads");
+        hear(&mut stream, &mut frames)
+    };
+    assert!(matches!(ask(opened()), ToClient::Accepted { .. }));
+    let folder = std::fs::canonicalize(programs()).expect("the programs");
+    assert!(matches!(ask(request(&open_dir(&folder))), ToClient::Reply(Ok(_))));
+    let open = OpenFile {
+        dir: Handle::from_id(1),
+        name: Name::parse("rex-intruder").expect("a name"),
+        read: true,
+        write: false,
+        create: None,
+        follow: false,
+        write_next: false,
+    };
+    assert!(matches!(ask(request(&open)), ToClient::Reply(Ok(_))));
+    let execute = Execute {
+        file: Handle::from_id(2),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        capabilities: Vec::new(),
+        user: None,
+        group: None,
+        namespace: None,
+    };
+    for number in 0..16 {
+        let reply = ask(request(&execute));
+        assert!(matches!(reply, ToClient::Reply(Ok(_))), "{number}: {reply:?}");
+    }
+    match ask(request(&execute)) {
+        ToClient::Reply(Err(failure)) => assert!(format!("{failure:?}").contains("programs run"), "{failure:?}"),
+        other => panic!("{other:?}"),
+    }
+    // The first program's number: those of directory and file come before it.
+    let again = raw_request(vec![3], Execute::NAME, encode(&execute).expect("a request"));
+    assert!(matches!(ask(again), ToClient::Reply(Ok(_))));
 }

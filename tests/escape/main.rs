@@ -3,12 +3,16 @@
 
 mod client;
 mod direct;
+mod files;
 mod jail;
+mod mounts;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;
 mod processes;
 mod programs;
+mod protected;
+mod races;
 mod resources;
 mod sudden_death;
 mod worker;

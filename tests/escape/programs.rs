@@ -2,7 +2,7 @@
 
 use rex_tests::{Daemon, Ran, Settings, programs};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 
 /// A folder with `open/`, in which files may be read, written, made and deleted, and `secret/`, of which policy says nothing.
@@ -10,6 +10,7 @@ struct Stage {
     daemon: Daemon,
     folder: tempfile::TempDir,
     _listener: UnixListener,
+    _mailbox: UnixDatagram,
 }
 
 impl Stage {
@@ -22,11 +23,13 @@ impl Stage {
             std::fs::write(root.join(name).join("data"), content).expect("a file");
         }
         std::fs::create_dir(root.join("secret/empty")).expect("a folder");
+        std::fs::write(root.join("open/hidden"), "SECRET").expect("a file");
         std::fs::copy("/usr/bin/true", root.join("open/tool")).expect("a copy of a program");
         std::fs::copy(programs().join("rex-intruder"), root.join("open/intruder")).expect("a copy of the intruder");
         let _listener = UnixListener::bind(root.join("listener")).expect("a socket");
+        let _mailbox = UnixDatagram::bind(root.join("mailbox")).expect("a socket");
         let policy = policy.replace("ROOT", &root.display().to_string());
-        Self { daemon: Daemon::start(&Settings { policy, ..Settings::default() }), folder, _listener }
+        Self { daemon: Daemon::start(&Settings { policy, ..Settings::default() }), folder, _listener, _mailbox }
     }
 
     fn root(&self) -> &Path {
@@ -97,11 +100,69 @@ fn the_attempts_are_real_where_policy_allows_everything() {
         "read users",
         "listen on the network",
         "change the mode",
+        "set an attribute, also of what may be written",
+        "make a program that runs as its owner",
+        "make a program that runs as its owner, in another way",
+        "make a program that runs as its owner, in a newer way",
+        "watch what others do",
+        "send to another process by a pair of sockets",
+        "give a second name",
+        "give another name",
         "delete",
     ] {
         let (code, said) = stage.attempt(name);
         assert_eq!(code, 0, "{name}: {said}");
     }
+}
+
+#[test]
+fn what_no_right_on_files_expresses_is_kept_from_a_program_too() {
+    for (action, names) in [
+        ("chmod", ["change the mode", "make a program that runs as its owner"]),
+        ("set_x_attr", ["set an attribute", "set a flag of what may be read"]),
+        ("chown", ["change the owner", "change the owner, also of what may be written"]),
+        ("move", ["give another name", "move out"]),
+    ] {
+        let stage = Stage::new(&format!(
+            "permit(principal, action, resource);\n\
+             forbid(principal, action == file_system::Action::\"{action}\", resource);"
+        ));
+        for name in names {
+            let (code, said) = stage.attempt(name);
+            assert_eq!(code, 1, "{action}, {name}: {said}");
+        }
+        assert_eq!(stage.attempt("control: create, write and delete").0, 0);
+    }
+}
+
+#[test]
+fn a_program_may_give_names_where_policy_lets_its_caller_move() {
+    let moving =
+        r#"permit(principal, action == file_system::Action::"move", resource in file_system::Dir::"ROOT/open");"#;
+    let stage = Stage::new(&format!("{CONFINING}{moving}"));
+    for (name, expected) in
+        [("give a second name", 1), ("move out", 1), ("move in", 1), ("exchange", 1), ("give another name", 0)]
+    {
+        let (code, said) = stage.attempt(name);
+        assert_eq!(code, expected, "{name}: {said}");
+    }
+}
+
+#[test]
+fn an_interpreter_that_is_forbidden_runs_no_script() {
+    let policy = "permit(principal, action, resource);\n\
+                  forbid(principal, action == file_system::Action::\"execute\", resource in file_system::Dir::\"ROOT/secret\");";
+    let stage = Stage::new(policy);
+    std::fs::copy("/usr/bin/true", stage.root().join("secret/interpreter")).expect("a copy of a program");
+    let script = stage.root().join("open/run.sh");
+    std::fs::write(&script, format!("#!{}/secret/interpreter\n", stage.root().display())).expect("a file");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
+    let ran = stage.execute("run.sh", &[], &[]);
+    assert!(ran.output().starts_with("1 ") && ran.output().contains("EACCES"), "{ran:?}");
+    let script = script.with_file_name("allowed.sh");
+    std::fs::write(&script, format!("#!{}/open/tool\n", stage.root().display())).expect("a file");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("its mode");
+    assert_eq!(stage.execute("allowed.sh", &[], &[]).output(), "0 ");
 }
 
 #[test]

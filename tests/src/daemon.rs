@@ -15,11 +15,18 @@ pub struct Settings {
     pub config: String,
     /// The worker's program, if not the real one.
     pub worker: Option<PathBuf>,
+    /// How many descriptors the broker and its sessions may have open, if not as many as this test.
+    pub descriptors: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { policy: "permit(principal, action, resource);".into(), config: String::new(), worker: None }
+        Self {
+            policy: "permit(principal, action, resource);".into(),
+            config: String::new(),
+            worker: None,
+            descriptors: None,
+        }
     }
 }
 
@@ -40,7 +47,16 @@ impl Daemon {
         std::fs::write(policies.join("test.cedar"), &settings.policy).expect("a policy file");
         let worker = settings.worker.as_ref().map_or(String::new(), |path| format!("worker = {path:?}\n"));
         std::fs::write(path.join("broker.toml"), format!("{worker}{}", settings.config)).expect("a configuration");
-        let child = Command::new(programs().join("rex-broker"))
+        let mut command = match settings.descriptors {
+            None => Command::new(programs().join("rex-broker")),
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "ulimit -n \"$1\" && shift && exec \"$@\"", "sh", &most.to_string()]);
+                shell.arg(programs().join("rex-broker"));
+                shell
+            }
+        };
+        let child = command
             .arg("--config")
             .arg(path.join("broker.toml"))
             .arg("--socket")

@@ -2,10 +2,16 @@
 #![allow(clippy::missing_panics_doc, reason = "a failing test panics")]
 
 mod daemon;
+mod mounts;
 mod ran;
+mod scratch;
+mod tree;
 
 pub use daemon::{Daemon, Settings, descendants};
+pub use mounts::{Disk, put_in_place_of, with_private_mounts};
 pub use ran::{Ran, run};
+pub use scratch::scratch;
+pub use tree::{Closely, Tree};
 
 use std::path::PathBuf;
 

@@ -17,7 +17,7 @@ pub struct Ran {
     pub stdout: String,
     /// Standard error as it came.
     pub stderr: String,
-    /// How long it took.
+    /// How long it took, where that was looked at.
     pub took: Duration,
 }
 
@@ -30,18 +30,22 @@ pub fn run<A: AsRef<OsStr>>(arguments: &[A], folder: &Path) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("rex-exec starts");
-    let code =
-        std::os::unix::process::ExitStatusExt::signal(&done.status).map_or_else(|| done.status.code(), |n| Some(-n));
-    Ran {
-        code: code.expect("an exit code or a signal"),
-        result: serde_json::from_slice(&done.stdout).unwrap_or_default(),
-        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
-        took: begun.elapsed(),
-    }
+    Ran { took: begun.elapsed(), ..Ran::of(&done) }
 }
 
 impl Ran {
+    /// What `rex-exec` put out, if it was asked for JSON.
+    pub fn of(done: &std::process::Output) -> Self {
+        let signal = std::os::unix::process::ExitStatusExt::signal(&done.status);
+        Self {
+            code: signal.map_or_else(|| done.status.code(), |n| Some(-n)).expect("an exit code or a signal"),
+            result: serde_json::from_slice(&done.stdout).unwrap_or_default(),
+            stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+            took: Duration::ZERO,
+        }
+    }
+
     /// The result's output.
     pub fn output(&self) -> &str {
         self.result["output"].as_str().unwrap_or_default()

@@ -64,6 +64,20 @@ kinds! {
     hidden: ;
 }
 
+kinds! {
+    /// The kinds of errors about what the system tells of itself, and about kernel settings.
+    Systeminfo, "SysteminfoErrorKind":
+    AuthorizationError PermissionDenied IoError CapsError InvalidParameter InvalidValue PrivilegeError ProcFsError Other;
+    hidden: ;
+}
+
+kinds! {
+    /// The kinds of errors about disks and mounted file systems.
+    Diskinfo, "DiskinfoErrorKind":
+    AuthorizationError InvalidPath SystemError PermissionDenied TryFromIntError IoError Other NixError;
+    hidden: ;
+}
+
 /// The kind of an error: a value of the language, which compares by module and name.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -149,16 +163,16 @@ impl From<Error> for Box<EvalAltResult> {
     }
 }
 
-/// The same error with another kind: of an operation that is made inside of what has kinds of its own.
-pub fn with_kind(error: Box<EvalAltResult>, kind: impl Into<Kind>) -> Box<EvalAltResult> {
-    let parts = match &*error {
+/// The same error as one of another kind, with what was behind it.
+pub fn as_kind(error: Box<EvalAltResult>, kind: impl Into<Kind>) -> Box<EvalAltResult> {
+    let told = match &*error {
         EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<Map>().and_then(|map| {
-            let origin = map.get("kind")?.clone().try_cast::<Kind>()?.origin;
-            Some((origin, map.get("message")?.to_string()))
+            let was = map.get("kind")?.clone().try_cast::<Kind>()?;
+            Some((was.origin, map.get("message")?.to_string()))
         }),
         _ => None,
     };
-    parts.map_or(error, |(origin, message)| Error::with_origin(origin, kind, message).into())
+    told.map_or(error, |(origin, message)| Error::with_origin(origin, kind, message).into())
 }
 
 /// The error that consists of nothing but the message of `error`, as some commands raise it.

@@ -63,6 +63,22 @@ fn obtained(memory: *mut u8) -> *mut u8 {
     memory
 }
 
+/// How many bytes a page of memory has.
+pub fn page_size() -> u64 {
+    configured(libc::_SC_PAGESIZE)
+}
+
+/// How many ticks the kernel counts in a second of processor time.
+pub fn ticks_per_second() -> u64 {
+    configured(libc::_SC_CLK_TCK)
+}
+
+/// What the kernel told this process when it started: both are found in its own memory.
+fn configured(name: libc::c_int) -> u64 {
+    // SAFETY: numbers only.
+    u64::try_from(unsafe { libc::sysconf(name) }).unwrap_or(0).max(1)
+}
+
 /// Ends the process at once: no destructor runs, nothing is flushed.
 pub fn exit(code: i32) -> ! {
     // SAFETY: `_exit` has no precondition.

@@ -5,7 +5,7 @@
 
 use super::demand::{Demand, Resource};
 use crate::sys::fs;
-use cedar_policy::{Policy, RestrictedExpression};
+use cedar_policy::{Effect, Policy, RestrictedExpression};
 use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Gid, Group, Uid, User};
 use serde_json::Value;
@@ -57,21 +57,24 @@ fn group(gid: u32) -> String {
     group.map_or_else(|| gid.to_string(), |group| group.name)
 }
 
-/// Whether a policy reads the value of an attribute of these names, of whatever it has.
+/// Whether a policy reads the value of an attribute of these names, of whatever it has. A `forbid` does so already where it
+/// asks whether there is one: it must not miss what it is meant for.
 pub(super) fn are_read_by(policy: &Policy) -> bool {
     if !policy.has_non_scope_constraint() {
         return false;
     }
+    let operators: &[&str] = if policy.effect() == Effect::Forbid { &[".", "has"] } else { &["."] };
     // A policy that cannot be looked into may read anything.
-    policy.to_json().map_or(true, |json| reads(&json))
+    policy.to_json().map_or(true, |json| reads(&json, operators))
 }
 
-fn reads(expression: &Value) -> bool {
+fn reads(expression: &Value, operators: &[&str]) -> bool {
     match expression {
-        Value::Array(items) => items.iter().any(reads),
+        Value::Array(items) => items.iter().any(|item| reads(item, operators)),
         Value::Object(fields) => {
-            let name = fields.get(".").and_then(|access| access.get("attr")).and_then(Value::as_str);
-            name.is_some_and(|name| NAMES.contains(&name)) || fields.values().any(reads)
+            let name = |operator: &&str| fields.get(*operator)?.get("attr")?.as_str();
+            let mut names = operators.iter().filter_map(name);
+            names.any(|name| NAMES.contains(&name)) || fields.values().any(|value| reads(value, operators))
         }
         _ => false,
     }
@@ -110,6 +113,9 @@ mod tests {
         assert!(reads("[1, resource.size].contains(2)"));
         assert!(!reads("resource.path == \"/owner\""));
         assert!(!reads("!(resource has owner)"));
+        assert!(!reads("resource has path"));
+        let forbid = "forbid(principal, action, resource) when { resource has owner };";
+        assert!(are_read_by(&Policy::parse(None, forbid).unwrap()));
         assert!(!are_read_by(&Policy::parse(None, "permit(principal, action, resource);").unwrap()));
     }
 }

@@ -32,6 +32,8 @@ pub enum Resource {
     File(AbsPath),
     /// `sysinfo::Sysinfo`: what the system tells of itself.
     Sysinfo,
+    /// `sysctl::Sysctl`: the kernel's settings as a whole.
+    Sysctl,
     /// `process_system::Process`
     Process(Rc<ProcessIdentity>),
 }
@@ -51,7 +53,7 @@ pub struct ProcessIdentity {
 
 impl Resource {
     /// The names of all their types in the schema.
-    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, PROCESS];
+    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, SYSCTL, PROCESS];
 
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
@@ -59,6 +61,7 @@ impl Resource {
             Resource::Dir(_) => DIR,
             Resource::File(_) => FILE,
             Resource::Sysinfo => SYSINFO,
+            Resource::Sysctl => SYSCTL,
             Resource::Process(_) => PROCESS,
         }
     }
@@ -67,8 +70,8 @@ impl Resource {
     pub fn id(&self) -> String {
         match self {
             Resource::Dir(path) | Resource::File(path) => path.to_id(),
-            // There is one; policies name it by its type.
-            Resource::Sysinfo => "system".to_owned(),
+            // There is one of each; policies name it by its type.
+            Resource::Sysinfo | Resource::Sysctl => "system".to_owned(),
             Resource::Process(process) => process.pid.to_string(),
         }
     }
@@ -77,14 +80,14 @@ impl Resource {
     pub const fn path(&self) -> Option<&AbsPath> {
         match self {
             Resource::Dir(path) | Resource::File(path) => Some(path),
-            Resource::Sysinfo | Resource::Process(_) => None,
+            Resource::Sysinfo | Resource::Sysctl | Resource::Process(_) => None,
         }
     }
 
     /// The attributes that are known without a look at it, besides `path`.
     pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
-            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo => Vec::new(),
+            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo | Resource::Sysctl => Vec::new(),
             Resource::Process(process) => vec![
                 ("pid", process.pid.to_string()),
                 ("name", process.name.clone()),
@@ -97,8 +100,10 @@ impl Resource {
 
 /// The type of directories, which are the parents of what has a path.
 pub(super) const DIR: &str = "file_system::Dir";
-const FILE: &str = "file_system::File";
+/// The type of files.
+pub(super) const FILE: &str = "file_system::File";
 const SYSINFO: &str = "sysinfo::Sysinfo";
+const SYSCTL: &str = "sysctl::Sysctl";
 const PROCESS: &str = "process_system::Process";
 
 /// As denials show it: the type and the bare id.

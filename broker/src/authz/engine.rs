@@ -10,6 +10,7 @@ use cedar_policy::{
     Response,
 };
 use rex_protocol::failure::{Denial, FailureKind};
+use rex_protocol::path::AbsPath;
 use rex_protocol::text::Text;
 use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
@@ -97,34 +98,52 @@ impl Authorizer {
     /// How far each store could ever let its caller go by `action` on what a resource like `kind` stands for, in the order of
     /// the stores: what a program that the caller starts may do by itself.
     pub fn reaches(&self, action: Action, kind: &str) -> Vec<Reach> {
-        self.ask_stores(&action.to_string(), kind, reach::of).unwrap_or_else(|_| vec![Reach::default()])
+        let group = format!("{}::Action::\"{}\"", action.namespace(), action.group());
+        self.ask_stores([&action.to_string(), &group], kind).unwrap_or_else(|_| vec![Reach::default()])
     }
 
-    /// Whether every store allows `action` (`network::Action::"connect"`) on all resources of the type `kind`.
-    pub fn allows_everywhere(&self, action: &str, kind: &str) -> bool {
-        self.ask_stores(action, kind, reach::of).is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
+    /// Whether every store allows `connect` on all of the network.
+    pub fn connects_everywhere(&self) -> bool {
+        let action = ["network::Action::\"connect\"", "network::Action::\"NetworkAction\""];
+        self.ask_stores(action, "network::url").is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
     }
 
-    fn ask_stores<T>(
-        &self,
-        action: &str,
-        kind: &str,
-        ask: impl Fn(&super::index::Index, &Fixed, &EntityUid, &EntityTypeName) -> T,
-    ) -> Result<Vec<T>, EntityError> {
+    /// An action comes with its group.
+    fn ask_stores(&self, action: [&str; 2], kind: &str) -> Result<Vec<Reach>, EntityError> {
         let fixed = self.fixed.as_ref().map_err(EntityError::new)?;
-        let action = EntityUid::from_str(action).map_err(EntityError::new)?;
+        let [action, group] = action.map(|uid| EntityUid::from_str(uid).map_err(EntityError::new));
+        let (action, group) = (action?, group?);
         let kind = EntityTypeName::from_str(kind).map_err(EntityError::new)?;
-        Ok(self.stores.iter().map(|store| ask(store.index(), fixed, &action, &kind)).collect())
+        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, [&action, &group], &kind)).collect())
     }
 
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
     /// part of the context.
     pub fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
-        let Decision::Allowed { policies } = self.decide_indexed(demand) else { return false };
+        // Each store by itself: policies of another may bear the same ids.
+        let Ok(Some(Ok(policies))) = self.verdicts(demand, Self::candidates_of).map(|stores| stores.into_iter().next())
+        else {
+            return false;
+        };
         let Some(store) = self.stores.first() else { return false };
         let rows = store.index().rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
         let deciding = rows.filter(|row| policies.contains(&row.policy.id().to_string()));
         deciding.into_iter().any(|row| attributes::reads_context(&row.policy, part))
+    }
+
+    /// The `forbid`s that name a place below `path` and not that itself: what they protect would go along with it.
+    pub fn forbids_inside(&self, path: &AbsPath) -> Vec<String> {
+        let Ok(fixed) = &self.fixed else { return Vec::new() };
+        let mut ids: Vec<String> =
+            self.stores.iter().flat_map(|store| reach::forbids_inside(store.index(), fixed, path)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// Denies a demand because of these policies.
+    pub fn deny(&self, demand: &Demand, policies: Vec<String>) -> Failure {
+        denied(&self.principal, demand, denial(demand, policies))
     }
 
     /// Grants `target` if all of `demands` are allowed; else tells of the first that is not.
@@ -164,46 +183,72 @@ impl Authorizer {
         Ok(())
     }
 
+    /// Lets pass what no store forbids, whether or not anything permits it; else tells what forbids it.
+    pub fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
+        let by = match self.verdicts(demand, Self::candidates_of) {
+            Ok(verdicts) => verdicts.into_iter().filter_map(Result::err).find(|by| !by.is_empty()),
+            Err(error) => {
+                tracing::error!("{error}");
+                Some(Vec::new())
+            }
+        };
+        by.map_or(Ok(()), |by| Err(self.deny(demand, by)))
+    }
+
     fn judge(
         &mut self,
         demand: &Demand,
         policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
     ) -> Decision {
+        let verdicts = self.verdicts(demand, policies).unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            Vec::new()
+        });
+        // The first store that does not allow it denies, and so does having none.
+        let allowed = verdicts.into_iter().reduce(|before, next| match (before, next) {
+            (Ok(before), Ok(next)) => Ok([before, next].concat()),
+            (Err(by), _) | (Ok(_), Err(by)) => Err(by),
+        });
+        match allowed.unwrap_or_else(|| Err(Vec::new())) {
+            Ok(mut policies) => {
+                policies.sort_unstable();
+                Decision::Allowed { policies }
+            }
+            Err(by) => Decision::Denied(denial(demand, by)),
+        }
+    }
+
+    /// What each store says: the policies that allow, or those that deny.
+    fn verdicts(
+        &mut self,
+        demand: &Demand,
+        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
+    ) -> Result<Vec<Verdict>, EntityError> {
         // The fixed parts are taken out for the time of the decision, so that what they lend does not hold on to all of this.
         let fixed = std::mem::replace(&mut self.fixed, Err(EntityError::in_use()));
-        let decision = match &fixed {
-            Ok(fixed) => self.judge_with(fixed, demand, policies),
+        let verdicts = match &fixed {
+            Ok(fixed) => self.verdicts_with(fixed, demand, policies),
             Err(error) => Err(EntityError::new(error)),
         };
         self.fixed = fixed;
-        decision.unwrap_or_else(|error| {
-            tracing::error!("{error}");
-            Decision::Denied(denial(demand, Vec::new()))
-        })
+        verdicts
     }
 
-    fn judge_with(
+    fn verdicts_with(
         &mut self,
         fixed: &Fixed,
         demand: &Demand,
         policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
-    ) -> Result<Decision, EntityError> {
+    ) -> Result<Vec<Verdict>, EntityError> {
         let facts = fixed.facts(demand)?;
         let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
         let (request, entities) = fixed.request(demand, &facts, &attributes)?;
-        let mut allowed_by = Vec::new();
+        let mut verdicts = Vec::with_capacity(self.stores.len());
         for at in 0..self.stores.len() {
             let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
-            match self.evaluate(&request, &set, &entities) {
-                Ok(mut by) => allowed_by.append(&mut by),
-                Err(by) => return Ok(Decision::Denied(denial(demand, by))),
-            }
+            verdicts.push(self.evaluate(&request, &set, &entities));
         }
-        if self.stores.is_empty() {
-            return Ok(Decision::Denied(denial(demand, Vec::new())));
-        }
-        allowed_by.sort_unstable();
-        Ok(Decision::Allowed { policies: allowed_by })
+        Ok(verdicts)
     }
 
     /// The policies of one store that can matter, as a set that Cedar evaluates.
@@ -225,13 +270,7 @@ impl Authorizer {
         Some(set)
     }
 
-    /// The policies that allow, or those that deny.
-    fn evaluate(
-        &mut self,
-        request: &Request,
-        set: &PolicySet,
-        entities: &Entities,
-    ) -> Result<Vec<String>, Vec<String>> {
+    fn evaluate(&mut self, request: &Request, set: &PolicySet, entities: &Entities) -> Verdict {
         let response = self.cedar.is_authorized(request, set, entities);
         let failed_forbids = self.tell_errors(&response, set);
         let mut by: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
@@ -266,6 +305,9 @@ impl Authorizer {
         forbids
     }
 }
+
+/// The policies of a store that allow, or those that deny.
+type Verdict = Result<Vec<String>, Vec<String>>;
 
 fn denial(demand: &Demand, policies: Vec<String>) -> Denial {
     let Demand { action, resource, .. } = demand;

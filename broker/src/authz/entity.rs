@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::context;
-use super::demand::{DIR, Demand, Principal, Resource};
+use super::demand::{DIR, Demand, FILE, Principal, Resource};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
 use std::collections::{HashMap, HashSet};
@@ -75,11 +75,6 @@ impl Fixed {
         Ok(Self { principal: uid, groups, principal_entity, actions, types })
     }
 
-    /// Whether an action is in one of these groups of actions.
-    pub(super) fn is_in_group(&self, action: &EntityUid, groups: &[EntityUid]) -> bool {
-        self.actions.values().any(|parts| parts.uid == *action && groups.contains(&parts.group))
-    }
-
     /// What a demand is about, in Cedar's terms.
     pub(super) fn facts(&self, demand: &Demand) -> Result<Facts<'_>, EntityError> {
         let parts = self.action(demand.action)?;
@@ -125,6 +120,16 @@ impl Fixed {
         Request::new(principal, action.uid.clone(), resource, context, schema)
             .map(|request| (request, entities))
             .map_err(EntityError::new)
+    }
+
+    /// Every action, with its group.
+    pub(super) fn actions(&self) -> impl Iterator<Item = [&EntityUid; 2]> {
+        self.actions.values().map(|parts| [&parts.uid, &parts.group])
+    }
+
+    /// The types of what has a path.
+    pub(super) fn kinds_with_a_path(&self) -> impl Iterator<Item = &EntityTypeName> {
+        [DIR, FILE].into_iter().filter_map(|name| self.types.get(name))
     }
 
     fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {

@@ -40,6 +40,12 @@ impl Reach {
             barred: self.barred.iter().chain(&other.barred).cloned().collect(),
         }
     }
+
+    /// Whether this reaches wherever `other` does.
+    pub fn covers(&self, other: &Reach) -> bool {
+        other.granted.iter().all(|place| self.granted.iter().any(|own| own.covers(place)))
+            && self.barred.iter().all(|place| other.barred.iter().any(|barred| barred.covers(place)))
+    }
 }
 
 impl Place {
@@ -48,6 +54,14 @@ impl Place {
         match self {
             Place::At(own) => own == path,
             Place::Below(own) => own == path || path.ancestors().any(|above| above == *own),
+        }
+    }
+
+    /// Whether all of `other` lies there.
+    fn covers(&self, other: &Place) -> bool {
+        match self {
+            Place::At(_) => self == other,
+            Place::Below(_) => self.holds(other.path()),
         }
     }
 
@@ -70,8 +84,9 @@ impl Place {
     }
 }
 
-/// How far the policies of `index` could let the principal go by `action` on resources of the type `kind`.
-pub(super) fn of(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> Reach {
+/// How far the policies of `index` could let the principal go by an action on resources of the type `kind`. The action comes
+/// with the group that it is in.
+pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &EntityTypeName) -> Reach {
     let mut reach = Reach::default();
     for row in index.rows().iter().filter(|row| concerns(row, fixed, action, kind)) {
         match row.policy.effect() {
@@ -85,8 +100,21 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: &EntityUid, kind: &Entity
     reach
 }
 
+/// The ids of the `forbid`s of `index` that name a place below `path` and not that itself.
+pub(super) fn forbids_inside(index: &Index, fixed: &Fixed, path: &AbsPath) -> Vec<String> {
+    let all = Place::Below(path.clone());
+    let is_inside = |place: &Place| place.path() != path && all.holds(place.path());
+    let names = |row: &Row, kind: &EntityTypeName| {
+        fixed.actions().any(|action| concerns(row, fixed, action, kind))
+            && places(row, kind, true).iter().any(is_inside)
+    };
+    let forbids = index.rows().iter().filter(|row| row.policy.effect() == Effect::Forbid);
+    let inside = forbids.filter(|row| fixed.kinds_with_a_path().any(|kind| names(row, kind)));
+    inside.map(|row| row.policy.id().to_string()).collect()
+}
+
 /// Whether a policy is about this principal, action and type of resource, as far as its conditions tell.
-fn concerns(row: &Row, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName) -> bool {
+fn concerns(row: &Row, fixed: &Fixed, [action, action_group]: [&EntityUid; 2], kind: &EntityTypeName) -> bool {
     row.conditions.iter().all(|condition| match condition {
         Condition::IsOneOf(Variable::Principal, these) => these.contains(&fixed.principal),
         Condition::IsIn(Variable::Principal, these) => {
@@ -94,7 +122,7 @@ fn concerns(row: &Row, fixed: &Fixed, action: &EntityUid, kind: &EntityTypeName)
         }
         Condition::IsA(Variable::Principal, only) => only == fixed.principal.type_name(),
         Condition::IsOneOf(Variable::Action, these) => these.contains(action),
-        Condition::IsIn(Variable::Action, these) => these.contains(action) || fixed.is_in_group(action, these),
+        Condition::IsIn(Variable::Action, these) => these.contains(action) || these.contains(action_group),
         Condition::IsA(Variable::Action, only) => only == action.type_name(),
         Condition::IsA(Variable::Resource, only) => only == kind,
         _ => true,
@@ -110,11 +138,10 @@ fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
             Condition::IsOneOf(Variable::Resource, uids) => {
                 Some(uids.iter().filter(|uid| uid.type_name() == kind).filter_map(at).collect())
             }
-            Condition::IsIn(Variable::Resource, uids) => Some(uids.iter().filter_map(below).collect()),
-            Condition::Path(path) => Some(AbsPath::parse(path).map(Place::At).into_iter().collect()),
+            Condition::IsIn(Variable::Resource, uids) => Some(uids.iter().filter_map(|uid| below(uid, kind)).collect()),
+            Condition::Path(path) => Some(AbsPath::from_id(path).map(Place::At).into_iter().collect()),
             Condition::PathPrefix(prefix) => match prefix.rfind('/').map(|slash| prefix.split_at(slash + 1)) {
-                Some((dir, "")) => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
-                Some((dir, _)) if generously => Some(AbsPath::parse(dir).map(Place::Below).into_iter().collect()),
+                Some((dir, rest)) if generously || rest.is_empty() => Some(below_prefix(dir).into_iter().collect()),
                 _ if generously => None,
                 _ => Some(Vec::new()),
             },
@@ -129,12 +156,26 @@ fn places(row: &Row, kind: &EntityTypeName, generously: bool) -> Vec<Place> {
 
 /// The place of exactly this entity.
 fn at(uid: &EntityUid) -> Option<Place> {
-    AbsPath::parse(uid.id().unescaped()).ok().map(Place::At)
+    AbsPath::from_id(uid.id().unescaped()).map(Place::At)
 }
 
-/// The place of what is in this entity.
-fn below(uid: &EntityUid) -> Option<Place> {
-    AbsPath::parse(uid.id().unescaped()).ok().map(Place::Below)
+/// The place of what is in this entity, and of itself: only directories have something in them.
+fn below(uid: &EntityUid, kind: &EntityTypeName) -> Option<Place> {
+    let path = AbsPath::from_id(uid.id().unescaped())?;
+    if uid.type_name().to_string() == super::demand::DIR {
+        Some(Place::Below(path))
+    } else {
+        (uid.type_name() == kind).then_some(Place::At(path))
+    }
+}
+
+/// The place of what has a path that begins with this directory and its slash; none where no path begins so.
+fn below_prefix(dir: &str) -> Option<Place> {
+    match dir.strip_suffix('/') {
+        Some("") => Some(Place::Below(AbsPath::root())),
+        Some(dir) if dir != "/" => AbsPath::from_id(dir).map(Place::Below),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -143,12 +184,15 @@ mod tests {
     use super::*;
     use std::rc::Rc;
 
-    fn reach(text: &str) -> (bool, Vec<String>, Vec<String>) {
+    fn authorizer(text: &str) -> Authorizer {
         let source = PolicySource { name: "a".into(), text: text.as_bytes().to_vec() };
         let (store, _) = PolicyStore::load(&[source], Strictness::Lenient).unwrap();
         let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
-        let authorizer = Authorizer::new(principal, vec![Rc::new(store)]);
-        let reach = authorizer.reaches(rex_protocol::Action::FileRead, "file_system::File").remove(0);
+        Authorizer::new(principal, vec![Rc::new(store)])
+    }
+
+    fn reach(text: &str) -> (bool, Vec<String>, Vec<String>) {
+        let reach = authorizer(text).reaches(rex_protocol::Action::FileRead, "file_system::File").remove(0);
         let shown = |places: Vec<Place>| {
             let shown = places.into_iter().map(|place| match place {
                 Place::At(path) => path.to_id(),
@@ -184,6 +228,15 @@ mod tests {
                 vec![],
             ),
             ("permit(principal, action, resource is network::url);", vec![]),
+            // No resource has these ids.
+            ("permit(principal, action, resource in file_system::Dir::\"/srv/\");", vec![]),
+            ("permit(principal, action, resource in file_system::Dir::\"/srv/./x\");", vec![]),
+            (
+                "permit(principal, action, resource) when { resource is file_system::File && resource.path like \"//*\" };",
+                vec![],
+            ),
+            // Nothing is in a file but itself.
+            ("permit(principal, action, resource in file_system::File::\"/srv/x\");", vec!["/srv/x"]),
         ] {
             assert_eq!(reach(text), (false, granted.into_iter().map(str::to_owned).collect(), vec![]), "{text}");
         }
@@ -202,10 +255,44 @@ mod tests {
             ("forbid(principal, action, resource) when { resource has owner };", vec!["//**"]),
             ("forbid(principal == User::\"bob\", action, resource);", vec![]),
             ("forbid(principal, action == file_system::Action::\"write\", resource);", vec![]),
+            // A byte that is no UTF-8.
+            ("forbid(principal, action, resource == file_system::File::\"/a\\\\xe9\");", vec!["/a\\xe9"]),
         ] {
             let (everywhere, _, found) = reach(&format!("{all}{text}"));
             assert_eq!(found, barred, "{text}");
             assert_eq!(everywhere, barred.is_empty(), "{text}");
         }
+    }
+    #[test]
+    fn a_forbid_on_the_group_of_an_action_counts() {
+        let connects = |text: &str| authorizer(text).connects_everywhere();
+        let all = "permit(principal, action, resource);";
+        assert!(connects(all));
+        assert!(connects("permit(principal, action in network::Action::\"NetworkAction\", resource);"));
+        for forbid in [
+            "forbid(principal, action in network::Action::\"NetworkAction\", resource);",
+            "forbid(principal, action == network::Action::\"connect\", resource);",
+            "forbid(principal, action, resource is network::url);",
+            "forbid(principal, action, resource) when { resource is network::url && resource.url like \"*evil*\" };",
+        ] {
+            assert!(!connects(&format!("{all}{forbid}")), "{forbid}");
+        }
+    }
+
+    #[test]
+    fn one_reach_covers_another_where_it_holds_all_of_it() {
+        let below = |path: &str| Place::Below(AbsPath::parse(path).unwrap());
+        let at = |path: &str| Place::At(AbsPath::parse(path).unwrap());
+        let reach = |granted: &[Place], barred: &[Place]| Reach {
+            everywhere: false,
+            granted: granted.to_vec(),
+            barred: barred.to_vec(),
+        };
+        let srv = reach(&[below("/srv")], &[]);
+        assert!(srv.covers(&reach(&[below("/srv/x"), at("/srv")], &[])));
+        assert!(!srv.covers(&reach(&[below("/")], &[])));
+        assert!(!reach(&[at("/srv")], &[]).covers(&reach(&[below("/srv")], &[])));
+        assert!(!reach(&[below("/srv")], &[below("/srv/x")]).covers(&srv));
+        assert!(reach(&[below("/srv")], &[below("/srv/x")]).covers(&reach(&[below("/srv")], &[below("/srv")])));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod execute;
 pub(crate) mod fs;
 pub(crate) mod process;
+pub(crate) mod system;
 
 use crate::authz::{Demand, Granted};
 use crate::session::State;

@@ -6,6 +6,7 @@ use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use rex_protocol::Failure;
 use rex_protocol::limits::Limits;
+use rex_protocol::path::AbsPath;
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -118,7 +119,7 @@ impl State {
         self.authorizer.is_allowed_knowing(demand, part)
     }
 
-    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::allows_everywhere`].
+    /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::connects_everywhere`].
     pub(crate) fn authorizer(&self) -> &Authorizer {
         &self.authorizer
     }
@@ -153,16 +154,24 @@ impl State {
         self.demand(&demands)
     }
 
+    /// What is left of the run's time.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether the run's time is up: work that takes long stops then.
     pub(crate) fn is_out_of_time(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
+    /// Denies to move a directory in which something is forbidden: under another path it would be so no more.
+    pub(crate) fn confirm_nothing_forbidden_in(&mut self, path: &AbsPath, demand: &Demand) -> Result<(), Failure> {
+        let forbids = self.authorizer.forbids_inside(path);
+        if forbids.is_empty() { Ok(()) } else { Err(self.authorizer.deny(demand, forbids)) }
+    }
+
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.
     pub(crate) fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
-        match self.authorizer.decide(demand) {
-            Decision::Denied(denial) if !denial.policies.is_empty() => self.demand(std::slice::from_ref(demand)),
-            _ => Ok(()),
-        }
+        self.authorizer.unless_forbidden(demand)
     }
 }

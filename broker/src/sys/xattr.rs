@@ -42,3 +42,9 @@ pub(crate) fn set(file: impl AsFd, name: &CStr, value: &[u8], existing: bool) ->
     let result = unsafe { libc::fsetxattr(file, name.as_ptr(), value.as_ptr().cast(), size, flags) };
     Errno::result(result).map(drop)
 }
+
+/// Takes an attribute away.
+pub(crate) fn remove(file: impl AsFd, name: &CStr) -> nix::Result<()> {
+    // SAFETY: the name ends with NUL.
+    Errno::result(unsafe { libc::fremovexattr(file.as_fd().as_raw_fd(), name.as_ptr()) }).map(drop)
+}

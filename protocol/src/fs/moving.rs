@@ -6,6 +6,17 @@ use crate::path::Name;
 use crate::{Action, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
+/// What a move may ask, most of it only to cross file systems.
+const MOVING: &[Action] = &[
+    Action::FileMove,
+    Action::FileCreate,
+    Action::FileOpen,
+    Action::FileRead,
+    Action::FileWrite,
+    Action::FileDelete,
+    Action::FileSetId,
+];
+
 /// Move an open file to another name: what moves is the name it was opened by, for a followed link the link.
 ///
 /// Asks, all before anything happens, `move` on the file with the destination as context, and `create` and `open` on the
@@ -26,20 +37,13 @@ impl Operation for MoveFile {
     /// The file at its new place, open as it was.
     type Reply = OpenedFile;
     const NAME: &'static str = "fs.move_file";
-    const ACTIONS: &'static [Action] = &[
-        Action::FileMove,
-        Action::FileCreate,
-        Action::FileOpen,
-        Action::FileRead,
-        Action::FileWrite,
-        Action::FileDelete,
-        Action::FileSetId,
-    ];
+    const ACTIONS: &'static [Action] = MOVING;
 }
 
 /// Move a directory to another name.
 ///
-/// Asks `move` on it with the destination as context, and `create` and `open` on the destination. A destination that is an
+/// Asks `move` on it with the destination as context, and `create` and `open` on the destination. Denied where a `forbid` names
+/// something below it: that would have another path. A destination that is an
 /// empty directory is replaced; where it has content, `dir` is moved into it under its own name, for which `open`
 /// is asked. Across file systems everything in it is judged before anything is copied (`read` and `open` on each
 /// source, `create`, `open` and `write` on each destination, `delete` on `dir`), and removed only when all of it was copied;
@@ -60,13 +64,5 @@ impl Operation for MoveDir {
     /// The directory at its new place.
     type Reply = OpenedDir;
     const NAME: &'static str = "fs.move_dir";
-    const ACTIONS: &'static [Action] = &[
-        Action::FileMove,
-        Action::FileCreate,
-        Action::FileOpen,
-        Action::FileRead,
-        Action::FileWrite,
-        Action::FileDelete,
-        Action::FileSetId,
-    ];
+    const ACTIONS: &'static [Action] = MOVING;
 }

@@ -23,7 +23,7 @@ pub struct OpenDir {
 /// How a directory is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateDir {
-    /// Make missing parents too, and accept a directory that is there.
+    /// Make missing parents too, unless a `forbid` names one, and accept a directory that is there.
     pub recursive: bool,
 }
 
@@ -79,7 +79,8 @@ pub struct OpenFile {
     pub create: Option<u32>,
     /// Follow a link in last place.
     pub follow: bool,
-    /// Ask `write` at once, for callers that write next: where that is denied no empty file is left behind.
+    /// Ask `write` at once, for callers that write next: where that is denied, and where the write then fails, no empty file
+    /// is left behind.
     pub write_next: bool,
 }
 

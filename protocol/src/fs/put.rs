@@ -88,7 +88,7 @@ impl Operation for AddToFile {
 /// Put a file in place that was put together: it takes its name at once (`rename(2)`), with its properties.
 ///
 /// Asks `create` and `write` on it, and for the properties `chmod` and `chown`: where these are denied it stands there
-/// without them.
+/// without them. With this, done or failed, the draft is over: what else is asked of it fails as gone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CommitFile {
     /// The file.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Give an open file new content.
 ///
 /// Asks `write` on the file, and where it has set-id bits `set_id`: denied, it loses them, as it would by an ordinary user's
-/// hand (`write(2)`). Where there is no space the file stays as it was. Content of more than one [`Chunk`] comes in several requests with `more`
+/// hand (`write(2)`). With [`Placement::Atomic`] also `create`, if nothing has its name any more. Where there is no space the file stays as it was. Content of more than one [`Chunk`] comes in several requests with `more`
 /// set on all but the last; nothing changes before the last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Write {
@@ -48,7 +48,7 @@ pub struct Written {
 impl Operation for Write {
     type Reply = Written;
     const NAME: &'static str = "fs.write";
-    const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId];
+    const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId, Action::FileCreate];
 }
 
 /// Make an empty file, or set the times of one that is there to now.

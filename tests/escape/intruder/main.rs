@@ -9,7 +9,7 @@ use nix::sys::stat::{Mode, SFlag, mknod};
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::process::ExitCode;
@@ -68,6 +68,45 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("change the owner", |root| chown(root.join("secret/data"), Some(1), Some(1))),
     ("change the owner, also of what may be written", |root| chown(root.join("open/data"), Some(1), Some(1))),
     ("set an attribute", |root| set_attribute(&root.join("secret/data"))),
+    ("set an attribute, also of what may be written", |root| set_attribute(&root.join("open/data"))),
+    ("set a flag of what may be read", |root| {
+        const SET_FLAGS: u64 = 0x4008_6602; // FS_IOC_SETFLAGS, linux/fs.h
+        let no_dump = 0x40_u64; // FS_NODUMP_FL
+        let file = fs::File::open(root.join("open/data"))?;
+        call(
+            libc::SYS_ioctl,
+            [file.as_raw_fd().cast_unsigned().into(), SET_FLAGS, (&raw const no_dump).addr() as u64, 0],
+        )
+    }),
+    ("read attributes", |root| {
+        let (path, mut names) = (c_path(&root.join("secret/data"))?, [0_u8; 256]);
+        call(libc::SYS_listxattr, [path.as_ptr().addr() as u64, names.as_mut_ptr().addr() as u64, 256, 0])
+    }),
+    ("make a program that runs as its owner", |root| {
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o4755).open(root.join("open/set-id"));
+        let _ = fs::remove_file(root.join("open/set-id"));
+        made.map(drop)
+    }),
+    ("make a program that runs as its owner, in another way", |root| {
+        let made = mknod(&root.join("open/set-id"), SFlag::S_IFREG, Mode::from_bits_retain(0o6755), 0);
+        let _ = fs::remove_file(root.join("open/set-id"));
+        Ok(made?)
+    }),
+    ("make a program that runs as its owner, in a newer way", |root| {
+        let how: [u64; 3] = [(libc::O_CREAT | libc::O_WRONLY).cast_unsigned().into(), 0o4755, 0];
+        let path = c_path(&root.join("open/set-id"))?;
+        let here = i64::from(libc::AT_FDCWD).cast_unsigned();
+        let made = call(libc::SYS_openat2, [here, path.as_ptr().addr() as u64, how.as_ptr().addr() as u64, 24]);
+        let _ = fs::remove_file(root.join("open/set-id"));
+        made
+    }),
+    ("give a second name", |root| fs::hard_link(root.join("open/hidden"), root.join("open/linked"))),
+    ("give another name", |root| fs::rename(root.join("open/hidden"), root.join("open/shown"))),
+    ("watch what others do", |_| call(libc::SYS_inotify_init1, [0; 4])),
+    ("watch what others do, in a newer way", |_| {
+        const BY_FILE_HANDLE: u64 = 0x200; // FAN_REPORT_FID, linux/fanotify.h: without rights
+        call(libc::SYS_fanotify_init, [BY_FILE_HANDLE, 0, 0, 0])
+    }),
     ("make a device", |root| Ok(mknod(&root.join("open/device"), SFlag::S_IFCHR, Mode::S_IRWXU, 0x0101)?)),
     ("make a pipe", |root| Ok(nix::unistd::mkfifo(&root.join("open/pipe"), Mode::S_IRWXU)?)),
     ("read passwords", |_| fs::read("/etc/shadow").map(drop)),
@@ -80,11 +119,24 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     }),
     ("start what it may not execute", |root| std::process::Command::new(root.join("open/tool")).status().map(drop)),
     ("start a program of the system", |_| std::process::Command::new("/usr/bin/id").status().map(drop)),
+    ("start what lies among the libraries", |_| {
+        // The C library can be started as a program on most systems. It says its version.
+        let folders = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/lib"];
+        let library = folders.iter().map(|folder| Path::new(folder).join("libc.so.6")).find(|path| path.exists());
+        let library = library.ok_or_else(|| io::Error::from_raw_os_error(libc::EACCES))?;
+        std::process::Command::new(library).stdout(std::process::Stdio::null()).status().map(drop)
+    }),
     ("connect to the network", |_| std::net::TcpStream::connect("127.0.0.1:9").map(drop)),
     ("listen on the network", |_| std::net::TcpListener::bind("127.0.0.1:0").map(drop)),
     ("open a datagram socket", |_| std::net::UdpSocket::bind("127.0.0.1:0").map(drop)),
     ("ask another process by a socket", |root| {
         std::os::unix::net::UnixStream::connect(root.join("listener")).map(drop)
+    }),
+    ("send to another process by a pair of sockets", |root| {
+        use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socketpair};
+        let (one, _other) = socketpair(AddressFamily::Unix, SockType::Datagram, None, SockFlag::empty())?;
+        let address = UnixAddr::new(&root.join("mailbox"))?;
+        Ok(sendto(one.as_raw_fd(), b"do it for me", &address, MsgFlags::empty()).map(drop)?)
     }),
     ("open a socket of the kernel", |_| socket(libc::AF_NETLINK, libc::SOCK_RAW)),
     ("open a packet socket", |_| socket(libc::AF_PACKET, libc::SOCK_RAW)),
@@ -120,7 +172,7 @@ fn main() -> ExitCode {
             Err(error) => {
                 println!("{error}");
                 // Between two places that Landlock tells apart renaming and linking end like that (rename(2)).
-                let refusals = [libc::EACCES, libc::EPERM, libc::ENOSYS, libc::EXDEV];
+                let refusals = [libc::EACCES, libc::EPERM, libc::ENOSYS, libc::EXDEV, libc::ENOTSUP];
                 ExitCode::from(if error.raw_os_error().is_some_and(|errno| refusals.contains(&errno)) { 1 } else { 2 })
             }
         },
@@ -137,8 +189,12 @@ fn socket(family: i32, kind: i32) -> io::Result<()> {
     call(libc::SYS_socket, [u64::from(family.cast_unsigned()), u64::from(kind.cast_unsigned()), 0, 0])
 }
 
+fn c_path(path: &Path) -> io::Result<std::ffi::CString> {
+    Ok(std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?)
+}
+
 fn set_attribute(path: &Path) -> io::Result<()> {
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
+    let path = c_path(path)?;
     let name = c"user.rex";
     call(libc::SYS_setxattr, [path.as_ptr().addr() as u64, name.as_ptr().addr() as u64, name.as_ptr().addr() as u64, 1])
 }

@@ -5,3 +5,4 @@ pub mod archive;
 pub mod certificate;
 pub mod elf;
 pub mod gzip;
+pub mod kernel;

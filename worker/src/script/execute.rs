@@ -95,7 +95,7 @@ struct ExecuteResult {
 pub(super) struct Ran {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
-    exit: Exit,
+    pub(super) exit: Exit,
 }
 
 /// Follows a program that the session has started to its end.

@@ -1,7 +1,7 @@
 //! The kinds of errors and of directory entries, as constants.
 
 use super::Surface;
-use crate::error::{CommonUtils, Io, Kind, Process};
+use crate::error::{CommonUtils, Diskinfo, Io, Kind, Process, Systeminfo};
 use rex_protocol::fs;
 use std::fmt;
 
@@ -32,13 +32,17 @@ impl fmt::Display for EntryType {
 pub fn register(surface: &mut Surface) {
     surface.shown::<Kind>("ErrorKind");
     surface.comparable::<Kind>();
-    let io = Io::CONSTANTS.iter().map(|kind| kind.kind());
-    surface.constants(Io::SOURCE, io.map(|kind| (kind.name.to_owned(), kind)));
-    let utils = CommonUtils::CONSTANTS.iter().map(|kind| kind.kind());
-    surface.constants(CommonUtils::SOURCE, utils.map(|kind| (kind.name.to_owned(), kind)));
-    let process = Process::CONSTANTS.iter().map(|kind| kind.kind());
-    surface.constants(Process::SOURCE, process.map(|kind| (kind.name.to_owned(), kind)));
+    constants(surface, Io::SOURCE, Io::CONSTANTS);
+    constants(surface, CommonUtils::SOURCE, CommonUtils::CONSTANTS);
+    constants(surface, Process::SOURCE, Process::CONSTANTS);
+    constants(surface, Systeminfo::SOURCE, Systeminfo::CONSTANTS);
+    constants(surface, Diskinfo::SOURCE, Diskinfo::CONSTANTS);
     surface.shown::<EntryType>("EntryType");
     surface.comparable::<EntryType>();
     surface.constants("EntryType", EntryType::ALL.iter().map(|(name, kind)| ((*name).to_owned(), EntryType(*kind))));
+}
+
+fn constants<K: Into<Kind> + Copy>(surface: &mut Surface, source: &str, kinds: &[K]) {
+    let kinds = kinds.iter().map(|kind| (*kind).into());
+    surface.constants(source, kinds.map(|kind: Kind| (kind.name.to_owned(), kind)));
 }

@@ -28,6 +28,7 @@ pub mod moving;
 pub mod options;
 pub mod process;
 mod reading;
+mod record;
 mod recursive;
 pub mod refuse;
 pub mod report;
@@ -35,6 +36,7 @@ mod seen;
 pub mod service;
 pub mod size;
 mod source;
+pub mod system;
 pub mod transport;
 mod usage;
 mod walk;
@@ -165,6 +167,7 @@ pub fn register(surface: &mut Surface) {
     process::register(surface);
     service::register(surface);
     transport::register(surface);
+    system::register(surface);
     command::register(surface);
     import::register(surface);
 }

@@ -3,8 +3,10 @@
 //! The rule, as the README of `policies/` tells it. A program asks nobody, so what it may do by itself is said before it
 //! starts, in the terms of the kernel: files by Landlock, the rest by a list of system calls. A policy that permits
 //! everything on all files leaves it without these. A permission that the kernel cannot be told (one that depends on a pattern,
-//! an attribute, or an `unless`) is not there for a program. The network is there where `connect` is permitted on all of it. Besides what policy grants it has its own file, the interpreter
-//! that file names in its first line, the system's libraries, and a few devices that are the same for everybody.
+//! an attribute, or an `unless`) is not there for a program. The network is there where `connect` is permitted on all of
+//! it. Besides what policy grants it has its own file, the interpreter that file names in its first line unless a
+//! `forbid` might mean it, the system's libraries to read and their loader to start, and a few devices that are the same
+//! for everybody. What the kernel cannot keep from it is to learn that a path exists, and what stat(2) tells of it.
 
 use super::filter::{self, Denied};
 use super::places::{self, Layer, Rule};
@@ -26,6 +28,13 @@ use std::os::fd::OwnedFd;
 
 /// Where loaders and libraries live: for everybody to read, on any system.
 const LIBRARIES: &[&str] = &["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+/// The loaders among them, which the kernel starts with each program: x86_64's and aarch64's, of glibc and of musl.
+const LOADERS: &[&str] = &[
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+];
 /// Files that every program looks at.
 const FILES: &[&str] = &["/etc/ld.so.cache", "/etc/localtime", "/usr/share/zoneinfo"];
 /// Devices without a state.
@@ -55,38 +64,32 @@ pub(super) struct Walls {
 }
 
 impl Walls {
-    /// Those that policy leaves the caller of this run.
+    /// Those that policy leaves the caller of this run. `joins` tells that other processes are in the program's namespace.
     pub(super) fn for_caller(
         state: &State,
         file: &OpenRegularFile,
         capabilities: &[Capability],
+        joins: bool,
     ) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
         let layers = places::layers(state, abi);
         // The kernel cannot be told addresses that a policy means: it is all of the network or nothing.
-        let network = state.authorizer().allows_everywhere("network::Action::\"connect\"", "network::url");
+        let network = state.authorizer().connects_everywhere();
         let confined = !layers.is_empty();
         let beyond = capabilities.iter().find(|capability| !CONFINED.contains(capability));
         if let Some(capability) = beyond.filter(|_| confined) {
             let message = format!("`{capability}` would reach beyond what policy grants on files");
             return Err(Failure::new(FailureKind::InvalidArguments, message));
         }
-        let everywhere = |action| {
-            let reaches =
-                ["file_system::File", "file_system::Dir"].map(|kind| state.authorizer().reaches(action, kind));
-            reaches.iter().flatten().all(|reach| reach.everywhere)
-        };
-        let filter = (confined || !network).then(|| Denied {
-            modes: confined && !everywhere(Action::FileChmod),
-            owners: confined && !everywhere(Action::FileChown),
-            attributes: confined && !everywhere(Action::FileSetXAttr),
-            times: confined && !everywhere(Action::FileWrite),
-            system: confined,
-            local_sockets: confined,
-            network: !network,
-        });
+        let filter = (confined || !network).then(|| denied(state, abi, confined, network, joins));
         let base = if confined { base(state, file, abi)? } else { Vec::new() };
         Ok(Self { layers, base, filter, network, abi })
+    }
+
+    /// For a program of the system that may do all that its identity may.
+    pub(super) fn none() -> Result<Self, Failure> {
+        let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
+        Ok(Self { layers: Vec::new(), base: Vec::new(), filter: None, network: true, abi })
     }
 
     /// For a program that may do nothing but read these files, and what lies in these directories of the system.
@@ -104,6 +107,11 @@ impl Walls {
     /// Whether anything is kept from the program.
     pub(super) fn confine(&self) -> bool {
         !self.layers.is_empty()
+    }
+
+    /// Whether nothing is kept from the program, the network neither.
+    pub(super) fn are_open(&self) -> bool {
+        self.layers.is_empty() && self.network
     }
 
     /// Puts the calling process behind them, for ever. It must have `no_new_privs`.
@@ -138,14 +146,41 @@ impl Walls {
     }
 }
 
+/// The system calls that would go around the layers, or around what these cannot say.
+fn denied(state: &State, abi: ABI, confined: bool, network: bool, joins: bool) -> Denied {
+    let denied = |action| {
+        let reaches = [places::FILE, places::DIR].map(|kind| state.authorizer().reaches(action, kind));
+        confined && !reaches.iter().flatten().all(|reach| reach.everywhere)
+    };
+    Denied {
+        modes: denied(Action::FileChmod),
+        owners: denied(Action::FileChown),
+        attributes: denied(Action::FileSetXAttr),
+        attribute_reads: denied(Action::FileStat),
+        renames: confined && !places::can_move_what_it_can_delete(state),
+        truncation: abi < ABI::V3 && denied(Action::FileWrite),
+        signals: abi < ABI::V6 && confined && joins,
+        times: denied(Action::FileWrite),
+        system: confined,
+        local_sockets: confined,
+        network: !network,
+    }
+}
+
 /// What a program needs to start at all.
 fn base(state: &State, file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
-    let read = state.authorizer().reaches(Action::FileRead, places::FILE);
-    let barred: Vec<Place> = read.into_iter().flat_map(|reach| reach.barred).collect();
-    let mut rules = common(&barred, abi);
+    let barred = |action| {
+        let reaches = state.authorizer().reaches(action, places::FILE).into_iter();
+        reaches.flat_map(|reach| reach.barred).collect::<Vec<Place>>()
+    };
+    let unreadable = barred(Action::FileRead);
+    let mut rules = common(&unreadable, abi);
     let run = make_bitflags!(AccessFs::{ReadFile | Execute});
     rules.push(rule(&file.fd, run)?);
-    if let Some(interpreter) = interpreter(&file.fd).and_then(|path| places::ours(&path)) {
+    if let Some(interpreter) = interpreter(&file.fd).and_then(|path| places::ours(&path))
+        && let Ok(path) = fs::real_path(&interpreter)
+        && !unreadable.iter().chain(&barred(Action::FileExecute)).any(|barred| barred.holds(&path))
+    {
         rules.push(Rule { object: interpreter, rights: run });
     }
     Ok(rules)
@@ -154,15 +189,19 @@ fn base(state: &State, file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Fa
 /// What everybody's programs are made of, without what is barred inside of it.
 fn common(barred: &[Place], abi: ABI) -> Vec<Rule> {
     let mut rules = Vec::new();
-    let libraries = make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute});
+    let libraries = make_bitflags!(AccessFs::{ReadFile | ReadDir});
     let devices = make_bitflags!(AccessFs::{ReadFile | WriteFile});
-    for (paths, rights) in [(LIBRARIES, libraries), (FILES, AccessFs::ReadFile.into()), (DEVICES, devices)] {
+    for (paths, rights) in [
+        (LIBRARIES, libraries),
+        (LOADERS, AccessFs::Execute.into()),
+        (FILES, AccessFs::ReadFile.into()),
+        (DEVICES, devices),
+    ] {
         for object in paths.iter().filter_map(|path| places::ours(path)) {
             let Ok(path) = fs::real_path(&object) else { continue };
-            let place = Place::Below(path);
             // What bars all of it, and more, is not meant for the libraries: nothing would run.
-            let inside: Vec<Place> = barred.iter().filter(|bar| !bar.holds(place.path())).cloned().collect();
-            places::tell(&place, &inside, rights & AccessFs::from_all(abi), abi, &mut rules);
+            let inside: Vec<Place> = barred.iter().filter(|bar| !bar.holds(&path)).cloned().collect();
+            places::tell_object(object, &path, &inside, rights & AccessFs::from_all(abi), abi, &mut rules);
         }
     }
     rules

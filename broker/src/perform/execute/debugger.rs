@@ -58,6 +58,7 @@ impl Perform for RunDebugger {
     }
 
     fn perform(target: Granted<DebuggerTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        state.handles.confirm_room_for_program()?;
         let target = target.into_inner();
         let demands = target.demands();
         let DebuggerTarget { debugger, executable, core, arguments } = target;

@@ -77,6 +77,12 @@ impl Identity {
         }
     }
 
+    /// Root's, which the session itself has.
+    pub(super) fn root() -> Self {
+        let root = || ("root".to_owned(), 0);
+        Self { user: root(), group: root(), groups: Vec::new(), other_user: false, other_group: false }
+    }
+
     /// Whether it is the identity that this process has already.
     pub(super) fn is_ours(&self) -> bool {
         self.user.1 == geteuid().as_raw() && !self.other_group

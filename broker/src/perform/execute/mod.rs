@@ -11,6 +11,7 @@ mod filter;
 mod identity;
 mod places;
 mod running;
+mod settings;
 mod start;
 
 pub(crate) use running::Running;
@@ -66,6 +67,7 @@ impl Perform for Execute {
     }
 
     fn perform(target: Granted<ExecuteTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        state.handles.confirm_room_for_program()?;
         let target = target.into_inner();
         let demand = target.demand();
         let ExecuteTarget { file, identity, context } = target;
@@ -75,7 +77,7 @@ impl Perform for Execute {
         }
         let capabilities = identity::capabilities(&context.capabilities)?;
         identity::confirm_said(state, &demand, &identity, &context)?;
-        let walls = Walls::for_caller(state, &file, &capabilities)?;
+        let walls = Walls::for_caller(state, &file, &capabilities, context.namespace.is_some())?;
         let command = Command {
             arguments: arguments(&file, &context.arguments)?,
             environment: environment(&context.environment)?,

@@ -34,8 +34,10 @@ pub(super) struct Rule {
 pub(super) const FILE: &str = "file_system::File";
 pub(super) const DIR: &str = "file_system::Dir";
 
-/// The rights of Landlock, each with what policy calls it. `open` is needed for all of them.
-fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 8] {
+/// The rights of Landlock, each with what policy calls it, and then what is governed by taking system calls away
+/// instead. `open` is needed for all of them.
+fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 16] {
+    const NONE: BitFlags<AccessFs> = BitFlags::EMPTY;
     [
         (AccessFs::ReadFile.into(), &[Action::FileRead], FILE),
         (AccessFs::ReadDir.into(), &[Action::FileRead], DIR),
@@ -45,6 +47,14 @@ fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 8] {
         (AccessFs::RemoveFile.into(), &[Action::FileDelete], FILE),
         (AccessFs::RemoveDir.into(), &[Action::FileDelete], DIR),
         (AccessFs::Execute.into(), &[Action::FileExecute], FILE),
+        (NONE, &[Action::FileChmod], FILE),
+        (NONE, &[Action::FileChmod], DIR),
+        (NONE, &[Action::FileChown], FILE),
+        (NONE, &[Action::FileChown], DIR),
+        (NONE, &[Action::FileSetXAttr], FILE),
+        (NONE, &[Action::FileSetXAttr], DIR),
+        (NONE, &[Action::FileMove], FILE),
+        (NONE, &[Action::FileMove], DIR),
     ]
 }
 
@@ -69,7 +79,7 @@ fn layer(rows: &[(BitFlags<AccessFs>, Vec<Reach>)], store: usize, abi: ABI) -> O
         return None;
     }
     let mut rules = Vec::new();
-    for (rights, reach) in of_store() {
+    for (rights, reach) in of_store().filter(|(rights, _)| !rights.is_empty()) {
         let rights = rights & AccessFs::from_all(abi);
         for place in &reach.granted {
             tell(place, &reach.barred, rights, abi, &mut rules);
@@ -78,30 +88,60 @@ fn layer(rows: &[(BitFlags<AccessFs>, Vec<Reach>)], store: usize, abi: ABI) -> O
     Some(Layer { rules })
 }
 
+/// Whether every store lets its caller move whatever it lets it delete: the kernel asks for no more than that to give a file
+/// another name in its directory, and under that name policy might let it be read.
+pub(super) fn can_move_what_it_can_delete(state: &State) -> bool {
+    [FILE, DIR].into_iter().all(|kind| {
+        let [open, delete, moved] = [Action::FileOpen, Action::FileDelete, Action::FileMove]
+            .map(|action| state.authorizer().reaches(action, kind));
+        let stores = open.iter().zip(&delete).zip(&moved);
+        stores.into_iter().all(|((open, delete), moved)| open.and(moved).covers(&open.and(delete)))
+    })
+}
+
 /// Tells one place, without what is barred in it.
-pub(super) fn tell(place: &Place, barred: &[Place], rights: BitFlags<AccessFs>, abi: ABI, rules: &mut Vec<Rule>) {
-    let path = place.path();
+fn tell(place: &Place, barred: &[Place], rights: BitFlags<AccessFs>, abi: ABI, rules: &mut Vec<Rule>) {
+    let Ok(object) = fs::pin_itself(place.path()) else { return };
+    let Some(is_dir) = is_dir(&object) else { return };
+    match (place, is_dir) {
+        // What policy says of a directory alone Landlock cannot be told; and nothing is below anything else.
+        (Place::At(_), false) | (Place::Below(_), true) => {
+            tell_object(object, place.path(), barred, rights, abi, rules)
+        }
+        (Place::At(_), true) | (Place::Below(_), false) => {}
+    }
+}
+
+/// Tells an object and, of a directory, all below it.
+pub(super) fn tell_object(
+    object: OwnedFd,
+    path: &AbsPath,
+    barred: &[Place],
+    rights: BitFlags<AccessFs>,
+    abi: ABI,
+    rules: &mut Vec<Rule>,
+) {
     if rules.len() >= RULES || barred.iter().any(|barred| barred.holds(path)) {
         return;
     }
-    let Ok(object) = fs::pin_itself(path) else { return };
-    let Some(is_dir) = fstat(&object).ok().map(|stat| fs::kind(&stat) == SFlag::S_IFDIR) else { return };
-    match place {
-        Place::At(_) if is_dir => {}
-        Place::Below(_) if is_dir && barred.iter().any(|barred| place.holds(barred.path())) => {
-            for name in names(&object) {
-                if let Ok(path) = path.join(&name) {
-                    tell(&Place::Below(path), barred, rights, abi, rules);
-                }
+    let Some(is_dir) = is_dir(&object) else { return };
+    let below = Place::Below(path.clone());
+    if is_dir && barred.iter().any(|barred| below.holds(barred.path())) {
+        for name in names(&object) {
+            if let (Ok(entry), Ok(path)) = (fs::pin_entry(&object, &name), path.join(&name)) {
+                tell_object(entry, &path, barred, rights, abi, rules);
             }
         }
-        _ => {
-            let rights = if is_dir { rights } else { rights & AccessFs::from_file(abi) };
-            if !rights.is_empty() {
-                rules.push(Rule { object, rights });
-            }
-        }
+        return;
     }
+    let rights = if is_dir { rights } else { rights & AccessFs::from_file(abi) };
+    if !rights.is_empty() {
+        rules.push(Rule { object, rights });
+    }
+}
+
+fn is_dir(object: &OwnedFd) -> Option<bool> {
+    fstat(object).ok().map(|stat| fs::kind(&stat) == SFlag::S_IFDIR)
 }
 
 fn names(dir: &OwnedFd) -> Vec<Name> {

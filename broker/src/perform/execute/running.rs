@@ -7,7 +7,7 @@ use crate::sys::socket::{retry, set_nonblocking};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use rex_protocol::failure::Failure;
 use rex_protocol::fs::{Exit, ProgramOutput};
@@ -20,13 +20,16 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the streams of a program that has ended stay open at most, where something outside its tree holds them.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long what is left of a program is looked for at most, and how long between two looks.
+const CLEANUP: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// How what a program starts is found again when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tree {
     /// It is all that there is in a pid namespace, of which the supervisor is the first process.
     Namespace,
-    /// It runs in another's namespace, as descendants of the supervisor.
+    /// It is below the supervisor, in a namespace with others.
     Descendants,
 }
 
@@ -68,12 +71,21 @@ impl Running {
             progress.ended = Told::hear(&self.status).map(|exit| (exit, Instant::now()));
         }
         let Some((exit, at)) = progress.ended else { return Ok(ProgramOutput { stdout, stderr, ended: None }) };
-        if self.tree == Tree::Descendants {
-            end_descendants(self.supervisor.0);
-        }
+        self.end_what_is_left();
         let drained = !progress.stdout_open && !progress.stderr_open;
         let lingers = at.elapsed() > LINGER && stdout.is_empty() && stderr.is_empty();
         Ok(ProgramOutput { stdout, stderr, ended: (drained || lingers).then_some(exit) })
+    }
+
+    /// Ends all that is below the supervisor, where no namespace does: from the top, so that nobody sees a child end and
+    /// starts another. What a process leaves behind comes below the supervisor, which ends when nothing is left there.
+    fn end_what_is_left(&self) {
+        let (pid, process) = &self.supervisor;
+        let end = Instant::now() + CLEANUP;
+        while self.tree == Tree::Descendants && !has_ended(process) && Instant::now() < end {
+            end_children(*pid);
+            std::thread::sleep(PAUSE);
+        }
     }
 
     fn wait(&self, progress: &Progress) {
@@ -94,10 +106,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (pid, process) = &self.supervisor;
-        if self.tree == Tree::Descendants {
-            end_descendants(*pid);
-        }
+        self.end_what_is_left();
+        let (_, process) = &self.supervisor;
         let _ = process::signal(process, Signal::SIGKILL);
         let _ = retry(|| waitid(Id::PIDFd(process.as_fd()), WaitPidFlag::WEXITED));
     }
@@ -122,14 +132,18 @@ fn take(stream: &OwnedFd, open: &mut bool) -> Chunk {
     Chunk::try_from(bytes).unwrap_or_default()
 }
 
-/// Ends what a process of ours has started, and what that has, as far as it is there at this moment.
-fn end_descendants(of: Pid) {
+fn has_ended(process: &OwnedFd) -> bool {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(retry(|| waitid(Id::PIDFd(process.as_fd()), flags)), Ok(WaitStatus::StillAlive))
+}
+
+/// Ends the children of a process of ours.
+fn end_children(of: Pid) {
     let children = procfs::read(of, &format!("task/{of}/children")).unwrap_or_default();
     for child in children.split_ascii_whitespace().filter_map(|number| number.parse().ok()).map(Pid::from_raw) {
         let Ok(process) = process::pidfd_open(child) else { continue };
         // The number may be another's by now: only then its parent is another too.
         if procfs::parent(child) == Some(of) {
-            end_descendants(child);
             let _ = process::signal(process, Signal::SIGKILL);
         }
     }

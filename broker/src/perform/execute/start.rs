@@ -6,7 +6,9 @@
 //! ```
 //!
 //! The supervisor is the first process of a pid namespace, so that the kernel ends whatever is left in there when it ends,
-//! and it ends with the program or with the session. A host that refuses such namespaces runs no programs.
+//! and it ends with the program or with the session. A host that refuses such namespaces runs no programs. Two kinds of programs
+//! stay outside of one: those that join another's, and those without walls of a user that is not root. There the session
+//! ends what is left below the supervisor, which is its reaper.
 
 use super::confine::{CONFINED, Walls};
 use super::identity::Identity;
@@ -87,8 +89,11 @@ impl Command {
         let caller = (geteuid(), getegid());
         let privileged = has(Capability::CAP_SYS_ADMIN).map_err(|error| fault("start it", error))?;
         let (tree, supervisor) = match self.namespace {
-            None => (Tree::Namespace, process::fork_into(self.namespaces(privileged))),
             Some(pid) => (Tree::Descendants, fork_beside(pid)?),
+            // A user that is not root has namespaces only inside a user namespace, in which all others' files look like
+            // nobody's. A program that may do what its user may is worth more without.
+            None if self.walls.are_open() && !privileged => (Tree::Descendants, process::fork_into(0)),
+            None => (Tree::Namespace, process::fork_into(self.namespaces(privileged))),
         };
         match supervisor {
             Ok(Forked::Child) => {
@@ -241,7 +246,11 @@ impl Command {
         if let Some(capability) = self.capabilities.first() {
             return Err(format!("Failed to set capabilities: only root can give `{capability}`"));
         }
-        for set in [CapSet::Ambient, CapSet::Bounding, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        // Inside a user namespace it has all of them until here; outside it can gain none (`no_new_privs`).
+        if has(Capability::CAP_SETPCAP).map_err(step("read capabilities"))? {
+            caps::clear(None, CapSet::Bounding).map_err(step("clear the bounding set"))?;
+        }
+        for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
             caps::clear(None, set).map_err(step("clear capabilities"))?;
         }
         Ok(())
@@ -323,10 +332,14 @@ fn fork_beside(pid: u32) -> Result<nix::Result<Forked>, Failure> {
     let own = process::pidfd_open(getpid()).map_err(namespace)?;
     setns(&target, CloneFlags::CLONE_NEWPID).map_err(namespace)?;
     let forked = process::fork_into(0);
-    if let Ok(Forked::Parent { process, .. }) = &forked
-        && let Err(errno) = setns(&own, CloneFlags::CLONE_NEWPID)
-    {
-        let _ = process::signal(process, Signal::SIGKILL);
+    if matches!(forked, Ok(Forked::Child)) {
+        return Ok(forked);
+    }
+    // Also where nothing was forked: what this process forks later is not meant to be there.
+    if let Err(errno) = setns(&own, CloneFlags::CLONE_NEWPID) {
+        if let Ok(Forked::Parent { process, .. }) = &forked {
+            let _ = process::signal(process, Signal::SIGKILL);
+        }
         return Err(namespace(errno));
     }
     Ok(forked)

@@ -111,23 +111,30 @@ impl Perform for CopyFile {
             return Ok(());
         }
         let keep = may_keep_set_id(&to, state)?;
-        let copied = copy(&from, &to, &source, state).and_then(|fd| {
+        let copied = copy(&from, &to, &source, keep, state).and_then(|fd| {
             if preserve {
                 fchmod(&fd, Mode::from_bits_truncate(source.st_mode & 0o777))?;
             }
-            shed_set_id(&fd, keep)?;
             sync(&fd)?;
             // Last, since all of the above counts as a change.
             if preserve { set_times(&fd, &source) } else { Ok(()) }
         });
+        to.settle(copied.is_ok());
         copied.map_err(|errno| refused(errno, "copy to", &to.path).into())
     }
 }
 
 /// The content, from the start of both. Gives the destination, open for writing.
-fn copy(from: &OpenRegularFile, to: &OpenRegularFile, source: &FileStat, state: &State) -> nix::Result<OwnedFd> {
+fn copy(
+    from: &OpenRegularFile,
+    to: &OpenRegularFile,
+    source: &FileStat,
+    keep_set_id: bool,
+    state: &State,
+) -> nix::Result<OwnedFd> {
     let fd = fs::reopen(&*to.fd, OFlag::O_WRONLY)?;
     reserve(&fd, 0, u64::try_from(source.st_size).unwrap_or(0))?;
+    shed_set_id(&fd, keep_set_id)?;
     let length = copy_content(&from.fd, &fd, state)?;
     set_length(&fd, length)?;
     Ok(fd)

@@ -26,11 +26,18 @@ impl Perform for OpenDir {
         let dir = if follow {
             follow_dir(&path, state)?
         } else {
-            if let Some(create) = create {
-                make(&path, create)?;
-            }
+            let is_new = match create {
+                Some(create) => {
+                    state.handles.has_room()?;
+                    make(&path, create, state)?
+                }
+                None => false,
+            };
             let pin = Rc::new(pin_directory(&path, Links::Refuse)?);
-            state.confirm(&[dir_demand(Action::FileOpen, &path)], &pin)?;
+            // A new one was judged as what is not there yet, as new files are.
+            if !is_new {
+                state.confirm(&[dir_demand(Action::FileOpen, &path)], &pin)?;
+            }
             OpenDirectory { pin, path }
         };
         opened(dir, state)
@@ -42,23 +49,28 @@ pub(super) fn opened(dir: OpenDirectory, state: &mut State) -> Result<OpenedDir,
     Ok(OpenedDir { dir: state.handles.add_dir(dir)?, path })
 }
 
-/// Makes a directory, nowhere through a link.
-fn make(path: &AbsPath, create: CreateDir) -> Result<(), Failure> {
+/// Makes a directory, nowhere through a link. Whether it was not there yet.
+fn make(path: &AbsPath, create: CreateDir, state: &mut State) -> Result<bool, Failure> {
     let Some((parent, name)) = path.split() else {
         if create.recursive {
-            return Ok(());
+            return Ok(false);
         }
         return Err(Failure::new(FailureKind::InvalidPath, "cannot create `/`: it has no parent"));
     };
     if create.recursive {
-        return make_below(path);
+        return make_below(path, state);
     }
     let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
-    mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777)).map_err(|errno| refused(errno, "create", path))
+    let made = mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777));
+    made.map(|()| true).map_err(|errno| match errno {
+        Errno::ENOTDIR => parent_refused(errno, "open the parent", &parent),
+        errno => refused(errno, "create", path),
+    })
 }
 
-/// Makes every missing directory of a path, one below the other, from the deepest that is there.
-fn make_below(path: &AbsPath) -> Result<(), Failure> {
+/// Makes every missing directory of a path, one below the other, from the deepest that is there. Those on the way go with
+/// the last, which was asked for, unless a `forbid` names one: then none is made.
+fn make_below(path: &AbsPath, state: &mut State) -> Result<bool, Failure> {
     let mut chain: Vec<AbsPath> = std::iter::once(path.clone()).chain(path.ancestors()).collect();
     let mut missing = Vec::new();
     let mut dir = loop {
@@ -74,18 +86,23 @@ fn make_below(path: &AbsPath) -> Result<(), Failure> {
         }
     };
     for step in missing.iter().rev() {
+        state.unless_forbidden(&dir_demand(Action::FileCreate, step))?;
+    }
+    let mut is_new = false;
+    for step in missing.iter().rev() {
         let Some((_, name)) = step.split() else { break };
-        match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
-            // Somebody else may have made it just now; a link is refused by the pin that follows.
-            Ok(()) | Err(Errno::EEXIST) => {}
+        is_new = match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+            Ok(()) => true,
+            // Somebody else has made it just now; a link is refused by the pin that follows.
+            Err(Errno::EEXIST) => false,
             Err(errno) => return Err(refused(errno, "create", step)),
-        }
+        };
         dir = fs::pin_entry(&dir, &name).map_err(|errno| refused(errno, "open", step))?;
         if look(&dir, step)?.0 != EntryKind::Dir {
             return Err(refused(Errno::ENOTDIR, "open", step));
         }
     }
-    Ok(())
+    Ok(is_new)
 }
 
 pub(crate) struct SubdirTarget {
@@ -134,6 +151,7 @@ fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<Ope
     match found.and_then(is_dir) {
         Ok(pin) => judge_real_dir(pin, path, state),
         Err(failure) => {
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }

@@ -14,13 +14,27 @@ const LINKS: usize = 40;
 
 /// The path that `path` leads to when its links are followed, as far as they can be, with what is missing appended;
 /// nothing where no link is on the way, or where they lead in circles.
-pub(super) fn end_of(path: &AbsPath) -> Option<AbsPath> {
-    let mut rest: VecDeque<Vec<u8>> = components(path.as_bytes());
+pub(in crate::perform) fn end_of(path: &AbsPath) -> Option<AbsPath> {
+    walk(path, &mut Vec::new())
+}
+
+/// The directories on that way that the text of a link names and leaves by a `..` of its own.
+pub(in crate::perform) fn detours(path: &AbsPath) -> Vec<AbsPath> {
+    let mut left = Vec::new();
+    walk(path, &mut left);
+    left
+}
+
+fn walk(path: &AbsPath, left: &mut Vec<AbsPath>) -> Option<AbsPath> {
+    let mut rest: VecDeque<Step> = steps(path.as_bytes());
     let mut at = AbsPath::root();
     let mut pin = Some(fs::pin(&at, Links::Refuse).ok()?);
     let mut links = 0;
-    while let Some(component) = rest.pop_front() {
+    while let Some(Step { component, goes_back }) = rest.pop_front() {
         if component == b".." {
+            if goes_back {
+                left.push(at.clone());
+            }
             at = at.split().map_or(at, |(parent, _)| parent);
             pin = fs::pin(&at, Links::Refuse).ok();
             continue;
@@ -37,7 +51,7 @@ pub(super) fn end_of(path: &AbsPath) -> Option<AbsPath> {
                     at = AbsPath::root();
                     pin = fs::pin(&at, Links::Refuse).ok();
                 }
-                components(&text).into_iter().rev().for_each(|component| rest.push_front(component));
+                steps(&text).into_iter().rev().for_each(|step| rest.push_front(step));
             }
             None => {
                 at = at.join(&name).ok()?;
@@ -48,9 +62,20 @@ pub(super) fn end_of(path: &AbsPath) -> Option<AbsPath> {
     (links > 0).then_some(at)
 }
 
-fn components(path: &[u8]) -> VecDeque<Vec<u8>> {
-    let parts = path.split(|&byte| byte == b'/');
-    parts.filter(|part| !matches!(*part, b"" | b".")).map(<[u8]>::to_vec).collect()
+struct Step {
+    component: Vec<u8>,
+    /// Whether it is a `..` after a name in the same text.
+    goes_back: bool,
+}
+
+fn steps(path: &[u8]) -> VecDeque<Step> {
+    let parts = path.split(|&byte| byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
+    let mut named = false;
+    let step = parts.map(|part| {
+        named |= part != b"..";
+        Step { component: part.to_vec(), goes_back: named && part == b".." }
+    });
+    step.collect()
 }
 
 #[cfg(test)]
@@ -78,5 +103,13 @@ mod tests {
         assert_eq!(end("up"), Some("/y".into()));
         assert_eq!(end("circle"), None);
         assert_eq!(end("missing"), None);
+        let left = |name: &str| {
+            let left = detours(&AbsPath::parse(format!("{root}/{name}")).unwrap());
+            left.iter().map(|path| path.to_id().replace(root, "ROOT")).collect::<Vec<_>>()
+        };
+        assert_eq!(left("relative/below"), Vec::<String>::new());
+        assert_eq!(left("up"), ["/relative"]);
+        symlink("/nowhere/at/../../x", folder.path().join("back")).unwrap();
+        assert_eq!(left("back"), ["/nowhere/at", "/nowhere"]);
     }
 }

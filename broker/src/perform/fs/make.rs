@@ -34,6 +34,7 @@ impl Perform for MakeDir {
             return make_one(&dir, &name, state);
         }
         if let Some(end) = lead::end_of(&path) {
+            judge_detours(&path, state)?;
             create_or_open(&end, state)?;
         }
         let made = match deepest(&path) {

@@ -9,7 +9,7 @@
 mod attributes;
 mod content;
 mod directory;
-mod lead;
+pub(in crate::perform) mod lead;
 mod link;
 mod list;
 mod make;
@@ -29,6 +29,7 @@ mod write;
 pub(crate) use attributes::{group_id, user_id};
 pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
+pub(in crate::perform) use open::{open_program, open_table};
 pub(crate) use put::Draft;
 pub(crate) use redact::Dictionary;
 
@@ -37,12 +38,14 @@ use crate::authz::{Demand, Resource};
 use crate::session::State;
 use crate::sys::fs::{self, Links};
 use nix::errno::Errno;
-use nix::sys::stat::{FileStat, SFlag, fstat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::fs::EntryKind;
 use rex_protocol::path::{AbsPath, Name};
 use rex_protocol::{Action, text::Text};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -78,12 +81,28 @@ pub(crate) struct OpenRegularFile {
     pub(crate) staged: RefCell<Option<write::Staged>>,
     /// Where a redacted read stopped inside an overlong line.
     pub(crate) inside_line: RefCell<Option<u64>>,
+    /// Whether it was made for a caller that writes next, who has not written yet.
+    pub(crate) awaits_content: Cell<bool>,
 }
 
 impl OpenRegularFile {
     /// What policy is asked about it.
     pub(crate) fn demand(&self, action: Action) -> Demand {
         file_demand(action, &self.path).about(&self.fd)
+    }
+
+    /// Takes note of a write. Where it failed, a file that was made for it goes again, unless somebody else has
+    /// written to it or taken its name.
+    fn settle(&self, written: bool) {
+        if !self.awaits_content.take() || written {
+            return;
+        }
+        let Place { dir, name } = &self.place;
+        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let (Ok(now), Ok(own)) = (now, fstat(&*self.fd)) else { return };
+        if inode(&now) == inode(&own) && own.st_size == 0 {
+            let _ = unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
     }
 }
 
@@ -102,16 +121,16 @@ impl Place {
 }
 
 /// What policy is asked about a directory.
-fn dir_demand(action: Action, path: &AbsPath) -> Demand {
+pub(in crate::perform) fn dir_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::Dir(path.clone()))
 }
 
 /// What policy is asked about a file.
-fn file_demand(action: Action, path: &AbsPath) -> Demand {
+pub(in crate::perform) fn file_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::File(path.clone()))
 }
 
-fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
+pub(in crate::perform) fn join(dir: &AbsPath, name: &Name) -> Result<AbsPath, Failure> {
     dir.join(name).map_err(|error| {
         Failure::new(
             FailureKind::Refused { errno: Errno::ENAMETOOLONG as i32 },
@@ -127,6 +146,7 @@ fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> 
         Ok(pin) => pin,
         Err(failure) => {
             // Whether there is something at the end of a link is told only to whom policy lets go there.
+            judge_detours(path, state)?;
             if let Some(end) = lead::end_of(path) {
                 state.demand(&[dir_demand(Action::FileOpen, &end)])?;
             }
@@ -139,8 +159,17 @@ fn follow_dir(path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> 
 /// Asks for the directory that a pin turned out to be.
 fn judge_real_dir(pin: OwnedFd, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
     let dir = OpenDirectory { path: real_path(&pin, path)?, pin: Rc::new(pin) };
+    if dir.path != *path {
+        judge_detours(path, state)?;
+    }
     state.demand(&[dir.demand(Action::FileOpen)])?;
     Ok(dir)
+}
+
+/// Asks for the directories that a link on the way goes into only to leave them by `..`: that one could be passed tells
+/// that it is there.
+fn judge_detours(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
+    lead::detours(path).iter().try_for_each(|dir| state.demand(&[dir_demand(Action::FileOpen, dir)]))
 }
 
 /// Pins a directory.
@@ -158,7 +187,7 @@ fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
 }
 
 /// Where a pinned object really is.
-fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
+pub(in crate::perform) fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
     let real = fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?;
     not_our_own(&real).map(|()| real)
 }
@@ -199,7 +228,7 @@ fn inode(stat: &FileStat) -> (u64, u64) {
 }
 
 /// The kernel said no.
-fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+pub(in crate::perform) fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
     Failure { kind: FailureKind::Refused { errno: errno as i32 }, message: told(errno, step, path) }
 }
 
@@ -210,6 +239,11 @@ fn parent_refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
 
 fn told(errno: Errno, step: &str, path: &AbsPath) -> Text<8192> {
     Text::cut(format!("cannot {step} `{path}`: {}", errno.desc()))
+}
+
+/// Fails where the run's time is up: what goes through whole trees asks at each step.
+fn in_time(state: &State, path: &AbsPath) -> Result<(), Failure> {
+    if state.is_out_of_time() { Err(refused(Errno::ETIME, "go on with", path)) } else { Ok(()) }
 }
 
 fn link_not_followed(path: &AbsPath) -> Failure {

@@ -29,9 +29,8 @@ impl Perform for MoveFile {
     }
 
     fn demands(target: &FileTarget) -> Demands {
-        let context = Context::Destination(target.destination.clone());
         Demands::all(vec![
-            file_demand(Action::FileMove, &target.path).with(context),
+            target.demand(),
             file_demand(Action::FileCreate, &target.destination),
             file_demand(Action::FileOpen, &target.destination),
         ])
@@ -39,6 +38,8 @@ impl Perform for MoveFile {
 
     fn perform(target: Granted<FileTarget>, state: &mut State) -> Result<OpenedFile, Stop> {
         let target = target.into_inner();
+        state.handles.has_room()?;
+        target.confirm(state)?;
         let moved = match target.rename() {
             Err(Errno::EXDEV) if target.is_link() => target.copy_link(state)?,
             Err(Errno::EXDEV) => target.copy_file(state)?,
@@ -54,6 +55,22 @@ impl FileTarget {
     /// Whether the file was opened by way of a link: then the link moves.
     fn is_link(&self) -> bool {
         self.path != self.file.path
+    }
+
+    /// What policy is asked about the name that moves.
+    fn demand(&self) -> Demand {
+        file_demand(Action::FileMove, &self.path).with(Context::Destination(self.destination.clone()))
+    }
+
+    /// Asks again about what moves, where that depends on what it is like: another may have had the name when it was judged.
+    fn confirm(&self, state: &mut State) -> Result<(), Failure> {
+        let fault = |errno| refused(errno, "move", &self.path);
+        let Place { dir, name } = &self.file.link;
+        let pin = fs::pin_entry(&*dir.pin, name).map_err(fault)?;
+        if inode(&look(&pin, &self.path)?.1) != self.file.link_inode {
+            return Err(fault(Errno::ENOENT));
+        }
+        state.confirm(&[self.demand()], &Rc::new(pin))
     }
 
     /// Confirms that the name still is that of the object which was opened.
@@ -84,6 +101,7 @@ impl FileTarget {
             link_inode,
             staged: RefCell::default(),
             inside_line: RefCell::default(),
+            awaits_content: Cell::default(),
         }
     }
 
@@ -167,9 +185,8 @@ impl Perform for MoveDir {
     }
 
     fn demands(target: &DirTarget) -> Demands {
-        let context = Context::Destination(target.destination.clone());
         Demands::all(vec![
-            dir_demand(Action::FileMove, &target.path).with(context),
+            target.demand(),
             dir_demand(Action::FileCreate, &target.destination),
             dir_demand(Action::FileOpen, &target.destination),
         ])
@@ -177,6 +194,8 @@ impl Perform for MoveDir {
 
     fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<OpenedDir, Stop> {
         let target = target.into_inner();
+        state.handles.has_room()?;
+        state.confirm_nothing_forbidden_in(&target.path, &target.demand())?;
         let moved = match target.rename(&target.to) {
             Ok(()) => OpenDirectory { pin: Rc::clone(&target.dir.pin), path: target.destination.clone() },
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => target.move_into(state)?,
@@ -188,6 +207,11 @@ impl Perform for MoveDir {
 }
 
 impl DirTarget {
+    fn demand(&self) -> Demand {
+        let context = Context::Destination(self.destination.clone());
+        dir_demand(Action::FileMove, &self.path).about(&self.dir.pin).with(context)
+    }
+
     fn rename(&self, to: &Place) -> nix::Result<()> {
         let now = fstatat(&*self.from.dir.pin, self.from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         if inode(&now) != inode(&fstat(&*self.dir.pin)?) {

@@ -27,19 +27,21 @@ impl Perform for OpenEntry {
         let Some((parent, name)) = path.split() else {
             return open_directory(&path, state).map(Entry::Dir);
         };
-        let found = fs::pin(&parent, Links::Follow).and_then(|dir| fs::pin_entry(dir, &name));
-        match found.as_ref().map(|pin| look(pin, &path)) {
-            Ok(looked) if looked.as_ref().is_ok_and(|(kind, _)| *kind == EntryKind::Dir) => {
-                open_directory(&path, state).map(Entry::Dir)
-            }
-            Ok(_) => open_other(&parent, name, state),
-            // Whoever may open it in either form may know that it is missing, but not what a link on the way leads to.
-            Err(errno) => {
-                if let Some((above, _)) = lead::end_of(&path).as_ref().and_then(AbsPath::split) {
-                    state.demand(&[dir_demand(Action::FileOpen, &above)])?;
-                }
-                Err(refused(*errno, "open", &path).into())
-            }
+        let dir = fs::pin(&parent, Links::Follow);
+        let real = match &dir {
+            Ok(dir) => Some(join(&real_path(dir, &parent)?, &name)?),
+            Err(_) => lead::end_of(&path),
+        };
+        // What a link on the way leads to, and whether anything, is looked at as little without having asked.
+        if let Some(real) = real.filter(|real| *real != path) {
+            judge_detours(&path, state)?;
+            let demands = Self::demands(&real);
+            state.authorize(real, &demands)?;
+        }
+        let found = dir.and_then(|dir| fs::pin_entry(dir, &name)).map_err(|errno| refused(errno, "open", &path))?;
+        match look(&found, &path)?.0 {
+            EntryKind::Dir => open_directory(&path, state).map(Entry::Dir),
+            _ => open_other(&parent, name, state),
         }
     }
 }

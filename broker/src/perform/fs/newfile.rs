@@ -6,8 +6,11 @@ use nix::fcntl::{AtFlags, OFlag, RenameFlags};
 use nix::sys::stat::{Mode, fchmod, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, linkat, unlinkat};
-use std::hash::{BuildHasher, Hasher};
 use std::os::fd::AsRawFd;
+
+/// The mode of what is for nobody else, and that of an ordinary new file less the umask.
+const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
+const ORDINARY: Mode = Mode::from_bits_truncate(0o666);
 
 /// A file that has no name yet, or one that nobody can foresee. It goes again if it does not come to more.
 pub(crate) struct NewFile {
@@ -20,15 +23,35 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// An empty one, readable by nobody else.
     pub(super) fn beside(dir: &Rc<OpenDirectory>) -> nix::Result<Self> {
-        let mode = Mode::from_bits_truncate(0o600);
+        Self::with_mode(dir, PRIVATE)
+    }
+
+    /// An empty one with the mode and access list of any that is made in this directory, once [`Self::open_up`] was called.
+    pub(super) fn ordinary_beside(dir: &Rc<OpenDirectory>) -> nix::Result<Self> {
+        Self::with_mode(dir, ORDINARY)
+    }
+
+    /// Gives one that has a name already, which was for nobody else so far, the mode of an ordinary file.
+    pub(super) fn open_up(&self) -> nix::Result<()> {
+        if self.name.is_none() {
+            return Ok(());
+        }
+        let umask = nix::sys::stat::umask(Mode::empty());
+        nix::sys::stat::umask(umask);
+        fchmod(&self.fd, ORDINARY & !umask)
+    }
+
+    fn with_mode(dir: &Rc<OpenDirectory>, mode: Mode) -> nix::Result<Self> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         match nix::fcntl::openat(&*dir.pin, ".", flags, mode) {
             Ok(fd) => Ok(Self { dir: Rc::clone(dir), fd, name: None }),
             Err(Errno::EOPNOTSUPP | Errno::EISDIR) => {
-                let make = |name: &Name| fs::create_file(&*dir.pin, name, OFlag::O_RDWR, mode);
+                let make = |name: &Name| fs::create_file(&*dir.pin, name, OFlag::O_RDWR, PRIVATE);
                 let (fd, name) = with_new_name(make)?;
                 Ok(Self { dir: Rc::clone(dir), fd, name: Some(name) })
             }
+            // What ext4 says of a directory that is gone.
+            Err(Errno::EPERM) if fstat(&*dir.pin)?.st_nlink == 0 => Err(Errno::ENOENT),
             Err(errno) => Err(errno),
         }
     }
@@ -63,7 +86,7 @@ impl Drop for NewFile {
 /// Tries names that nobody can foresee until one is free.
 pub(super) fn with_new_name<T>(mut make: impl FnMut(&Name) -> nix::Result<T>) -> nix::Result<(T, Name)> {
     for _ in 0..64 {
-        let random = std::hash::RandomState::new().build_hasher().finish();
+        let random = crate::sys::random::number()?;
         let name = Name::parse(format!(".rex-{random:016x}")).map_err(|_| Errno::EINVAL)?;
         match make(&name) {
             Ok(made) => return Ok((made, name)),
@@ -91,7 +114,12 @@ impl Keep {
         if self.owner && (was.st_uid, was.st_gid) != (is.st_uid, is.st_gid) {
             fchown(new, Some(Uid::from_raw(was.st_uid)), Some(Gid::from_raw(was.st_gid)))?;
         }
-        for name in xattr::list(old)? {
+        let names = xattr::list(old)?;
+        // What a new file has without our doing, a directory's default list gave it (acl(5)): nobody who was not let in before.
+        for name in xattr::list(new)?.iter().filter(|name| is_access_list(name.to_bytes()) && !names.contains(name)) {
+            xattr::remove(new, name)?;
+        }
+        for name in names {
             if is_kept(name.to_bytes()) {
                 xattr::set(new, &name, &xattr::get(old, &name, usize::MAX)?, false)?;
             }
@@ -109,7 +137,11 @@ impl Keep {
 /// Extended attributes that go with the content. A file capability or an integrity mark belongs to the content it was made
 /// for.
 fn is_kept(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name == b"system.posix_acl_access" || name == b"security.selinux"
+    name.starts_with(b"user.") || is_access_list(name) || name == b"security.selinux"
+}
+
+fn is_access_list(name: &[u8]) -> bool {
+    matches!(name, b"system.posix_acl_access" | b"system.posix_acl_default")
 }
 
 /// The times of last access and modification that `of` tells.

@@ -34,6 +34,7 @@ impl Perform for OpenFile {
             let message = "at least one of read, write or create flags must be true";
             return Err(Failure::new(FailureKind::InvalidArguments, message).into());
         }
+        state.handles.has_room()?;
         for _ in 0..TRIES {
             if let Some((file, created)) = attempt(&place, &path, &request, state)? {
                 let path = file.path.clone();
@@ -91,6 +92,7 @@ fn follow(
     match fs::pin_target(&*link.dir.pin, &link.name).map(Rc::new) {
         Ok(pin) => {
             let real = real_path(&pin, path)?;
+            judge_detours(path, state)?;
             let demands = file_demands(&real, request).into_iter().map(|demand| demand.about(&pin));
             state.demand(&demands.collect::<Vec<_>>())?;
             let (kind, _) = look(&pin, &real)?;
@@ -98,6 +100,7 @@ fn follow(
             Ok(Some((reopen(&pin, kind, &place, &real, link, link_inode, request)?, false)))
         }
         Err(errno) => {
+            judge_detours(path, state)?;
             let end = lead::end_of(path).ok_or_else(|| refused(errno, "follow", path))?;
             state.demand(&file_demands(&end, request))?;
             if errno != Errno::ENOENT || request.create.is_none() {
@@ -117,6 +120,40 @@ pub(super) fn place_of(real: &AbsPath) -> Result<Place, Failure> {
     Ok(Place { dir: Rc::new(OpenDirectory { pin, path: parent }), name })
 }
 
+/// Opens one of the kernel's tables for reading. What `path` leads to is the kernel's own and is judged by `path`.
+pub(in crate::perform) fn open_table(path: &AbsPath) -> Result<OpenRegularFile, Failure> {
+    open_known(path, Links::Follow)
+}
+
+/// Opens a program of the system to run it. No link is followed.
+pub(in crate::perform) fn open_program(path: &AbsPath) -> Result<OpenRegularFile, Failure> {
+    open_known(path, Links::Refuse)
+}
+
+/// Opens a file for reading whose path this program names itself.
+fn open_known(path: &AbsPath, links: Links) -> Result<OpenRegularFile, Failure> {
+    let fault = |errno| refused(errno, "open", path);
+    let pin = fs::pin(path, links).map_err(fault)?;
+    let (kind, stat) = look(&pin, path)?;
+    if kind != EntryKind::File {
+        return Err(not_regular(path));
+    }
+    let place = place_of(path)?;
+    let fd = Rc::new(fs::reopen(&pin, OFlag::O_RDONLY).map_err(fault)?);
+    Ok(OpenRegularFile {
+        fd,
+        read: true,
+        write: false,
+        path: path.clone(),
+        link: place.clone(),
+        place,
+        link_inode: inode(&stat),
+        staged: RefCell::default(),
+        inside_line: RefCell::default(),
+        awaits_content: Cell::default(),
+    })
+}
+
 /// Makes a file that must not be there yet; nothing if it is there by now.
 fn create(
     place: &Place,
@@ -133,7 +170,9 @@ fn create(
         Err(errno) => return Err(refused(errno, "create", path)),
     };
     let (_, stat) = look(&fd, path)?;
-    Ok(Some(file(fd, place, path, link, link_inode.unwrap_or(inode(&stat)), request)))
+    let file = file(fd, place, path, link, link_inode.unwrap_or(inode(&stat)), request);
+    file.awaits_content.set(request.write_next);
+    Ok(Some(file))
 }
 
 /// Opens exactly the pinned object for use, if it is a regular file.
@@ -173,6 +212,7 @@ fn file(
         link_inode,
         staged: RefCell::default(),
         inside_line: RefCell::default(),
+        awaits_content: Cell::default(),
     }
 }
 

@@ -18,9 +18,16 @@ use rex_protocol::fs::{AddToFile, BeginFile, CommitFile, Properties, PutDir, Way
 
 /// A file that is being put together.
 pub(crate) struct Draft {
-    file: RefCell<NewFile>,
+    /// Until it is put in place: from then on it belongs to whoever its name is for.
+    file: RefCell<Option<NewFile>>,
     name: Name,
     path: AbsPath,
+}
+
+impl Draft {
+    fn is_over(&self) -> Failure {
+        Failure::new(FailureKind::Gone, format!("`{}` is not being put together any more", self.path))
+    }
 }
 
 /// Something that is to stand below an open directory.
@@ -84,10 +91,12 @@ impl Perform for BeginFile {
 
     fn perform(spot: Granted<Spot>, state: &mut State) -> Result<Handle<rex_protocol::handle::Draft>, Stop> {
         let spot = spot.into_inner();
+        state.handles.has_room()?;
         let dir = spot.parent()?;
-        let file = NewFile::beside(&dir).map_err(|errno| refused(errno, "make a new file beside", &spot.path))?;
+        let file =
+            NewFile::ordinary_beside(&dir).map_err(|errno| refused(errno, "make a new file beside", &spot.path))?;
         let Spot { name, path, .. } = spot;
-        Ok(state.handles.add_draft(Draft { file: RefCell::new(file), name, path })?)
+        Ok(state.handles.add_draft(Draft { file: RefCell::new(Some(file)), name, path })?)
     }
 }
 
@@ -109,7 +118,9 @@ impl Perform for AddToFile {
 
     fn perform(target: Granted<AddTarget>, _: &mut State) -> Result<(), Stop> {
         let AddTarget { draft, content } = target.into_inner();
-        write_all(&draft.file.borrow().fd, &content).map_err(|errno| refused(errno, "write", &draft.path).into())
+        let file = draft.file.borrow();
+        let file = file.as_ref().ok_or_else(|| draft.is_over())?;
+        write_all(&file.fd, &content).map_err(|errno| refused(errno, "write", &draft.path).into())
     }
 }
 
@@ -133,13 +144,11 @@ impl Perform for CommitFile {
     fn perform(target: Granted<CommitTarget>, state: &mut State) -> Result<(), Stop> {
         let CommitTarget { draft, properties } = target.into_inner();
         let path = &draft.path;
-        let mut file = draft.file.borrow_mut();
+        let mut file = draft.file.take().ok_or_else(|| draft.is_over())?;
         let ask = |action| file_demand(action, path);
-        // What an ordinary new file gets, before what is asked for.
-        let umask = nix::sys::stat::umask(Mode::empty());
-        nix::sys::stat::umask(umask);
         let fault = |errno| refused(errno, "give its properties to", path);
-        fchmod(&file.fd, Mode::from_bits_truncate(0o666) & !umask).map_err(fault)?;
+        // What an ordinary new file gets, before what is asked for.
+        file.open_up().map_err(fault)?;
         set_properties(&file.fd, &properties, &ask, state).map_err(fault)?;
         sync(&file.fd).map_err(|errno| refused(errno, "store", path))?;
         file.take_the_place_of(&draft.name).map_err(|errno| refused(errno, "replace", path).into())

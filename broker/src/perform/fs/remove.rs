@@ -25,17 +25,17 @@ impl Perform for DeleteFile {
         Demands::all(vec![file_demand(Action::FileDelete, path)])
     }
 
-    fn perform(target: Granted<Self::Target>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<(), Stop> {
         let (file, path) = target.into_inner();
         let Place { dir, name } = &file.link;
         // The kernel removes by name only: between this look and the removal somebody who may write to the
         // directory could put another object there, which they could have removed themselves.
-        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
-            .map_err(|errno| refused(errno, "remove", &path))?;
-        if inode(&now) != file.link_inode {
+        let now = fs::pin_entry(&dir.pin, name).map_err(|errno| refused(errno, "remove", &path))?;
+        if inode(&look(&now, &path)?.1) != file.link_inode {
             return Err(gone(&path).into());
         }
-        unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
+        state.confirm(&[file_demand(Action::FileDelete, &path)], &Rc::new(now))?;
+        unlinkat(&dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
             .map_err(|errno| refused(errno, "remove", &path).into())
     }
 }
@@ -67,8 +67,16 @@ impl Perform for DeleteDir {
             return Err(gone(path).into());
         }
         if recursive {
-            walk(&dir.pin, path, 0, &mut |found| state.unless_forbidden(&found.demand()))?;
-            walk(&dir.pin, path, 0, &mut |found| found.remove())?;
+            let mut may_go = |found: &Found<'_>| {
+                in_time(state, &found.path)?;
+                state.unless_forbidden(&found.demand())
+            };
+            walk(&dir.pin, path, 0, &mut may_go)?;
+            // Asked again when it is its turn: what a `forbid` names may have come in between.
+            walk(&dir.pin, path, 0, &mut |found| {
+                may_go(found)?;
+                found.remove()
+            })?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {

@@ -35,20 +35,37 @@ pub(super) fn copy_to(
     judge(&dir.pin, &dir.path, path, 0, state)?;
     let fault = |errno| refused(errno, "move to", path);
     let to = &*place.dir.pin;
-    let mode = Mode::from_bits_truncate(0o700);
-    let ((), own) = with_new_name(|name| mkdirat(to, name.as_os_str(), mode)).map_err(fault)?;
-    let copied = fs::pin_entry(to, &own).map_err(fault).and_then(|copy| {
-        copy_below(&dir.pin, &copy, &dir.path, path, 0, state)?;
-        renameat2(to, own.as_os_str(), to, place.name.as_os_str(), RenameFlags::empty()).map_err(fault)?;
-        Ok(copy)
+    let ((), own) = with_new_name(|name| make_private(to, name)).map_err(fault)?;
+    let copied = pin_private(to, &own).map_err(fault).and_then(|copy| {
+        let placed = copy_below(&dir.pin, &copy, &dir.path, path, 0, state).and_then(|()| {
+            renameat2(to, own.as_os_str(), to, place.name.as_os_str(), RenameFlags::empty()).map_err(fault)
+        });
+        if placed.is_err() {
+            // What is in the copy, and not in what may have its name by now.
+            let _ = walk(&copy, path, 0, &mut |found| found.remove());
+        }
+        placed.map(|()| copy)
     });
-    if copied.is_err()
-        && let Ok(copy) = fs::pin_entry(to, &own)
-    {
-        let _ = walk(&copy, path, 0, &mut |found| found.remove());
+    if copied.is_err() {
         let _ = unlinkat(to, own.as_os_str(), UnlinkatFlags::RemoveDir);
     }
     copied
+}
+
+fn make_private(dir: &OwnedFd, name: &Name) -> nix::Result<()> {
+    mkdirat(dir, name.as_os_str(), Mode::from_bits_truncate(0o700))
+}
+
+/// Pins a directory that has just been made. Whoever may write to `dir` could have put another in its place, whose owner,
+/// mode and content are not ours to change: `ESTALE`.
+fn pin_private(dir: &OwnedFd, name: &Name) -> nix::Result<OwnedFd> {
+    let pin = fs::pin_entry(dir, name)?;
+    let stat = fstat(&pin)?;
+    let is_ours = fs::kind(&stat) == SFlag::S_IFDIR
+        && stat.st_uid == nix::unistd::geteuid().as_raw()
+        && stat.st_mode & 0o077 == 0
+        && entries(&pin, &AbsPath::root()).is_ok_and(|entries| entries.is_empty());
+    if is_ours { Ok(pin) } else { Err(Errno::ESTALE) }
 }
 
 /// Removes from `source` what `copy` has, and tells whether anything is left.
@@ -83,9 +100,13 @@ fn judge(dir: &OwnedFd, from: &AbsPath, to: &AbsPath, depth: usize, state: &mut 
     state.demand(&dir_demands(from, to))?;
     for (name, _) in entries(dir, from)? {
         let (from, to) = (join(from, &name)?, join(to, &name)?);
+        in_time(state, &from)?;
         let pin = fs::pin_entry(dir, &name).map_err(|errno| refused(errno, "open", &from))?;
         match look(&pin, &from)?.0 {
-            EntryKind::Dir => judge(&pin, &from, &to, depth + 1, state)?,
+            EntryKind::Dir => {
+                state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
+                judge(&pin, &from, &to, depth + 1, state)?;
+            }
             kind => judge_entry(kind, &from, &to, state)?,
         }
     }
@@ -140,9 +161,10 @@ fn copy_below(
         let (kind, stat) = look(&pin, &from)?;
         match kind {
             EntryKind::Dir => {
+                state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
                 state.demand(&dir_demands(&from, &to))?;
-                mkdirat(copy, name.as_os_str(), Mode::from_bits_truncate(0o700)).map_err(fault)?;
-                let below = fs::pin_entry(copy, &name).map_err(fault)?;
+                make_private(copy, &name).map_err(fault)?;
+                let below = pin_private(copy, &name).map_err(fault)?;
                 copy_below(&pin, &below, &from, &to, depth + 1, state)?;
             }
             EntryKind::Symlink => {

@@ -1,5 +1,6 @@
 //! Writing.
 
+use super::content::writable;
 use super::newfile::{Keep, NewFile, has_set_id};
 use super::transfer::{reserve, set_length, sync, write_all};
 use super::*;
@@ -10,7 +11,6 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, futimens};
 use nix::sys::time::TimeSpec;
 use rex_protocol::fs::{OpenedFile, Placement, Touch, Write, Written};
-use std::cell::Cell;
 
 /// Content that has come so far, in memory that has no name.
 pub(crate) struct Staged {
@@ -44,21 +44,27 @@ impl Perform for Write {
 
     fn perform(target: Granted<WriteTarget>, state: &mut State) -> Result<Written, Stop> {
         let WriteTarget { file, request } = target.into_inner();
-        if !file.write {
-            let message = format!("`{}` is not open for writing", file.path);
-            return Err(Failure::new(FailureKind::NotOpenForWriting, message).into());
+        writable(&file)?;
+        let more = request.more;
+        let written = write(&file, request, state);
+        if written.is_err() || !more {
+            file.settle(written.is_ok());
         }
-        let staged = file.staged.take();
-        if request.more || staged.is_some() {
-            let staged = stage(staged, &request.content, &file.path, state)?;
-            if request.more {
-                file.staged.replace(Some(staged));
-                return Ok(Written { file: None });
-            }
-            return place(&file, request.placement, &Content::Staged(staged), state);
-        }
-        place(&file, request.placement, &Content::Whole(&request.content), state)
+        written
     }
+}
+
+fn write(file: &Rc<OpenRegularFile>, request: Write, state: &mut State) -> Result<Written, Stop> {
+    let staged = file.staged.take();
+    if request.more || staged.is_some() {
+        let staged = stage(staged, &request.content, &file.path, state)?;
+        if request.more {
+            file.staged.replace(Some(staged));
+            return Ok(Written { file: None });
+        }
+        return place(file, request.placement, &Content::Staged(staged), state);
+    }
+    place(file, request.placement, &Content::Whole(&request.content), state)
 }
 
 enum Content<'a> {
@@ -81,7 +87,8 @@ pub(super) fn may_keep_set_id(file: &OpenRegularFile, state: &mut State) -> Resu
     Ok(has_set_id(&stat) && state.demand(&[file.demand(Action::FileSetId)]).is_ok())
 }
 
-/// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)).
+/// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)). Other content comes after that, so that
+/// what fails or is cut off midway leaves no program of the writer's own that runs as somebody else.
 pub(super) fn shed_set_id(fd: &OwnedFd, keep: bool) -> nix::Result<()> {
     let stat = fstat(fd)?;
     if keep || !has_set_id(&stat) { Ok(()) } else { fchmod(fd, Mode::from_bits_truncate(stat.st_mode & 0o1777)) }
@@ -117,6 +124,8 @@ fn place(
     let set_id = may_keep_set_id(file, state)?;
     match placement {
         Placement::Atomic { preserve_ownership } => {
+            state.handles.has_room()?;
+            judge_name(file, state)?;
             let new = replace(file, content, preserve_ownership, set_id)?;
             let path = new.path.clone();
             let file = OpenedFile { file: state.handles.add_file(new)?, path, created: true };
@@ -137,9 +146,9 @@ fn place(
 fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY)?;
     reserve(&fd, 0, content.length())?;
+    shed_set_id(&fd, keep_set_id)?;
     copy(content, &fd)?;
     set_length(&fd, content.length())?;
-    shed_set_id(&fd, keep_set_id)?;
     sync(&fd)
 }
 
@@ -147,9 +156,20 @@ fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -
 fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY | OFlag::O_APPEND)?;
     reserve(&fd, u64::try_from(fstat(&fd)?.st_size).unwrap_or(0), content.length())?;
-    copy(content, &fd)?;
     shed_set_id(&fd, keep_set_id)?;
+    copy(content, &fd)?;
     sync(&fd)
+}
+
+/// Asks for what has the file's name by now. The file is replaced by name, and may have left it: nothing is made there
+/// without `create`.
+fn judge_name(file: &OpenRegularFile, state: &mut State) -> Result<(), Failure> {
+    let Place { dir, name } = &file.place;
+    match fs::pin_entry(&*dir.pin, name) {
+        Ok(pin) => state.confirm(&[file_demand(Action::FileWrite, &file.path)], &Rc::new(pin)),
+        Err(Errno::ENOENT) => state.demand(&[file_demand(Action::FileCreate, &file.path)]),
+        Err(errno) => Err(refused(errno, "replace", &file.path)),
+    }
 }
 
 /// A new file with the content takes the place of the old one at once. It has the old one's mode and attributes
@@ -186,6 +206,7 @@ fn replace(
         },
         staged: RefCell::default(),
         inside_line: RefCell::default(),
+        awaits_content: Cell::default(),
     })
 }
 
@@ -224,7 +245,7 @@ impl Perform for Touch {
         Demands::all(vec![file_demand(Action::FileOpen, &target.path), file_demand(Action::FileCreate, &target.path)])
     }
 
-    fn perform(target: Granted<TouchTarget>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<TouchTarget>, state: &mut State) -> Result<(), Stop> {
         let TouchTarget { place, path } = target.into_inner();
         let mode = Mode::from_bits_truncate(0o666);
         match fs::create_file(&place.dir.pin, &place.name, OFlag::O_WRONLY | OFlag::O_NONBLOCK, mode) {
@@ -233,13 +254,15 @@ impl Perform for Touch {
             Err(errno) => return Err(refused(errno, "create", &path).into()),
         }
         let pin = fs::pin_entry(&place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = Rc::new(pin);
+        state.confirm(&[Action::FileOpen, Action::FileCreate].map(|action| file_demand(action, &path)), &pin)?;
         match look(&pin, &path)?.0 {
             EntryKind::File => {}
             EntryKind::Symlink => return Err(link_not_followed(&path).into()),
             EntryKind::Dir => return Err(refused(Errno::EISDIR, "open", &path).into()),
             _ => return Err(not_regular(&path).into()),
         }
-        let fd = fs::reopen(&pin, OFlag::O_WRONLY).map_err(|errno| refused(errno, "open", &path))?;
+        let fd = fs::reopen(&*pin, OFlag::O_WRONLY).map_err(|errno| refused(errno, "open", &path))?;
         futimens(&fd, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)
             .map_err(|errno| refused(errno, "set the times of", &path).into())
     }

@@ -6,6 +6,7 @@ mod flags;
 mod place;
 mod process;
 mod read;
+mod system;
 mod tree;
 mod walks;
 mod write;
@@ -28,6 +29,7 @@ pub fn register(surface: &mut Surface) {
     tree::register(surface);
     walks::register(surface);
     write::register(surface);
+    system::register(surface);
 }
 
 /// Opens the file at `path` for reading: links on the way are followed, one in last place is not.

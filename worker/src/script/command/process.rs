@@ -53,7 +53,7 @@ fn invalid(what: impl std::fmt::Display) -> Error {
 
 /// An error of the manager as one of the command.
 fn told(command: &str, error: Box<EvalAltResult>) -> Box<EvalAltResult> {
-    let mut error = crate::error::with_kind(error, Process::ValidationError);
+    let mut error = crate::error::as_kind(error, Process::ValidationError);
     if let EvalAltResult::ErrorRuntime(value, _) = &mut *error
         && let Some(mut map) = value.write_lock::<Map>()
     {

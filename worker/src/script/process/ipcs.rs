@@ -54,6 +54,6 @@ pub(super) fn register(surface: &mut Surface) {
     surface.property("semaphores", |info: &mut IpcsInfo| info.semaphores.clone());
     surface.function("to_map", |info: &mut IpcsInfo| info.to_map());
     surface.function("ipcs_info", |manager: &mut ProcessManager| {
-        IpcsInfo::read(manager).map_err(|error: Box<EvalAltResult>| error::with_kind(error, Process::Other))
+        IpcsInfo::read(manager).map_err(|error: Box<EvalAltResult>| error::as_kind(error, Process::Other))
     });
 }

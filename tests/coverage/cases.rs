@@ -1,0 +1,305 @@
+//! A call of each operation.
+
+use crate::stage::{Stage, listed, name};
+use crate::{Called, Case};
+use rex_client::fs::*;
+use rex_client::{Action, Chunk, Failure, FailureKind, Handle, Text};
+use rex_protocol::failure::Denial;
+use rex_protocol::process::{FilesOf, ListOpenFiles, ListProcesses, Processes, Signal, SignalKind};
+use rex_protocol::system::*;
+use std::os::unix::fs::PermissionsExt;
+
+/// Cases that need no more than a request.
+macro_rules! cases {
+    ($($operation:ident: |$stage:ident| $request:expr;)*) => {
+        $(impl Case for $operation {
+            fn request($stage: &Stage) -> Self {
+                $request
+            }
+        })*
+    };
+}
+
+cases! {
+    OpenDir: |stage| OpenDir { path: stage.abs("dir"), follow: false, create: Some(CreateDir { recursive: true }) };
+    OpenSubdir: |stage| OpenSubdir { dir: stage.root(), name: name("dir"), follow: false };
+    OpenFile: |stage| OpenFile {
+        dir: stage.root(),
+        name: name("file"),
+        read: true,
+        write: true,
+        create: Some(0o600),
+        follow: false,
+        write_next: true,
+    };
+    OpenEntry: |stage| OpenEntry { path: stage.abs("file") };
+    OpenLink: |stage| OpenLink { dir: stage.root(), name: name("new-link") };
+    Read: |stage| Read { file: stage.file("file"), offset: 0, length: 1 };
+    ReadRedacted: |stage| ReadRedacted { file: stage.file("file"), offset: 0 };
+    ReadLink: |stage| ReadLink { dir: stage.root(), name: name("new-link") };
+    ReadOpenLink: |stage| ReadOpenLink {
+        link: stage.hold(stage.session().call(&OpenLink::request(stage)).map(|opened| opened.link)),
+    };
+    Touch: |stage| Touch { dir: stage.root(), name: name("file") };
+    MakeDir: |stage| MakeDir { path: stage.abs("dir/new/below"), parents: true };
+    MakeLink: |stage| MakeLink {
+        dir: stage.root(),
+        name: name("new-link"),
+        target: LinkText::try_from(b"dir".to_vec()).expect("a link's text"),
+        replace: true,
+    };
+    ListDir: |stage| ListDir { dir: stage.dir("dir"), listing: None };
+    Stat: |stage| Stat { object: Object::File(stage.file("file")) };
+    SetMode: |stage| SetMode { object: Object::File(stage.file("file")), mode: 0o600 };
+    SetOwner: |stage| SetOwner {
+        object: Object::File(stage.file("file")),
+        user: Some(stage.nobody()),
+        group: None,
+    };
+    BeginFile: |stage| BeginFile { dir: stage.root(), way: way(&["new", "file"]) };
+    AddToFile: |stage| AddToFile { draft: draft(stage), content: content() };
+    Execute: |stage| Execute {
+        file: stage.file("tool"),
+        arguments: Vec::new(),
+        environment: Vec::new(),
+        capabilities: Vec::new(),
+        user: None,
+        group: None,
+        namespace: None,
+    };
+    RunDebugger: |stage| RunDebugger {
+        debugger: stage.file("tool"),
+        executable: stage.file("file"),
+        core: stage.inner(false),
+        arguments: Vec::new(),
+    };
+    Follow: |stage| Follow {
+        program: stage.hold(match stage.denied() {
+            // Of a program that was started as a debugger another thing was asked.
+            Some(Action::FileOpen | Action::FileRead) => stage.session().call(&RunDebugger::request(stage)),
+            _ => stage.session().call(&Execute::request(stage)),
+        }),
+    };
+    DeleteFile: |stage| DeleteFile { file: stage.file("file") };
+    DeleteDir: |stage| DeleteDir { dir: stage.dir("dir"), recursive: true };
+    Uname: |_stage| Uname {};
+    OnlineProcessors: |_stage| OnlineProcessors {};
+    OpenTable: |_stage| OpenTable { table: Table::Memory };
+    StatMount: |stage| StatMount { path: stage.abs("new-mount") };
+    ListOpenFiles: |_stage| ListOpenFiles { of: FilesOf::Process(std::process::id()), after: None };
+    Signal: |stage| Signal {
+        pid: stage.sleeper(),
+        signal: match stage.denied() {
+            Some(Action::ProcessInterrupt) => SignalKind::Hangup,
+            _ => SignalKind::Terminate,
+        },
+        seen: None,
+    };
+    Unmount: |stage| Unmount { path: stage.abs("new-mount") };
+}
+
+impl Case for ListProcesses {
+    fn request(_: &Stage) -> Self {
+        ListProcesses { only: Some(vec![std::process::id()]), threads: false, namespaces: true, after: None }
+    }
+
+    fn is_whole(found: Processes, _: &Stage) -> bool {
+        found.processes.first().is_some_and(|process| process.namespace.is_some())
+    }
+}
+
+impl Case for Donate {
+    fn request(stage: &Stage) -> Self {
+        Donate { file: stage.file("file") }
+    }
+
+    /// There is no way for it to a program: a script's worker asks for it instead.
+    fn call(self, stage: &Stage) -> Called {
+        let ran = stage.run(
+            "let dir = DirConfig().path(\"ROOT\").build().open(OpenDirOptions().build());
+             let packed = dir.open_file(\"packed\", OpenFileOptions().read(true).build());
+             packed.read_gzip_lines(ReadLinesOptions().count(1).build())",
+        );
+        match ran.error_type() {
+            "" if ran.output() == "[\"content\"]" => Called::Whole,
+            "ACCESS_DENIED_EXCEPTION" => Called::Denied(ran.error().to_owned()),
+            _ => Called::Failed(format!("{ran:?}")),
+        }
+    }
+}
+
+impl Case for Write {
+    fn request(stage: &Stage) -> Self {
+        let path = stage.path("new-file");
+        std::fs::write(&path, "content").expect("a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o4755)).expect("a mode");
+        let file = stage.writable("new-file");
+        // Its name is gone, so that it is made anew.
+        std::fs::remove_file(path).expect("it is there");
+        let placement = Placement::Atomic { preserve_ownership: true };
+        Write { file, placement, content: content(), more: false }
+    }
+
+    fn is_whole(_: Written, stage: &Stage) -> bool {
+        stage.has_set_id("new-file")
+    }
+}
+
+impl Case for Truncate {
+    fn request(stage: &Stage) -> Self {
+        Truncate { file: stage.writable("file"), size: 3 }
+    }
+
+    fn is_whole((): (), stage: &Stage) -> bool {
+        stage.has_set_id("file")
+    }
+}
+
+impl Case for Allocate {
+    fn request(stage: &Stage) -> Self {
+        Allocate { file: stage.writable("file"), length: 100 }
+    }
+
+    fn is_whole((): (), stage: &Stage) -> bool {
+        stage.has_set_id("file")
+    }
+}
+
+impl Case for CopyFile {
+    fn request(stage: &Stage) -> Self {
+        CopyFile { from: stage.file("file"), to: stage.inner(true), force: true, preserve: false }
+    }
+
+    fn is_whole((): (), stage: &Stage) -> bool {
+        stage.has_set_id("dir/inner")
+    }
+}
+
+impl Case for StatEntries {
+    fn request(stage: &Stage) -> Self {
+        StatEntries { dir: stage.root(), entries: vec![listed()] }
+    }
+
+    fn is_whole(reply: Vec<Result<Metadata, Failure>>, stage: &Stage) -> bool {
+        let denied = |failure: &Failure| match (&failure.kind, stage.denied()) {
+            (FailureKind::Denied(Denial { action, .. }), Some(denied)) => **action == *denied.to_string(),
+            _ => false,
+        };
+        match &reply[..] {
+            [Ok(_)] => true,
+            [Err(failure)] if denied(failure) => false,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Case for ReadAttribute {
+    fn request(stage: &Stage) -> Self {
+        ReadAttribute { file: stage.file("file"), name: Text::cut(SELINUX) }
+    }
+
+    fn may_be_refused(errno: i32) -> bool {
+        has_no_attribute(errno)
+    }
+}
+
+impl Case for WriteAttribute {
+    fn request(stage: &Stage) -> Self {
+        let value = b"system_u:object_r:tmp_t:s0".to_vec().into();
+        WriteAttribute { file: stage.writable("file"), name: Text::cut(SELINUX), value }
+    }
+
+    fn may_be_refused(errno: i32) -> bool {
+        has_no_attribute(errno)
+    }
+}
+
+impl Case for MoveFile {
+    fn request(stage: &Stage) -> Self {
+        MoveFile { file: stage.file("file"), to: stage.dir("elsewhere"), name: name("new") }
+    }
+
+    fn is_whole(_: OpenedFile, stage: &Stage) -> bool {
+        stage.has_set_id("elsewhere/new")
+    }
+}
+
+impl Case for MoveDir {
+    fn request(stage: &Stage) -> Self {
+        MoveDir { dir: stage.dir("dir"), from: stage.root(), to: stage.dir("elsewhere"), name: name("new") }
+    }
+
+    fn is_whole(_: OpenedDir, stage: &Stage) -> bool {
+        stage.has_set_id("elsewhere/new/inner")
+    }
+}
+
+impl Case for CommitFile {
+    fn request(stage: &Stage) -> Self {
+        CommitFile { draft: draft(stage), properties: properties(stage) }
+    }
+
+    fn is_whole((): (), stage: &Stage) -> bool {
+        stage.has("later", 0o640)
+    }
+}
+
+impl Case for PutDir {
+    fn request(stage: &Stage) -> Self {
+        PutDir { dir: stage.root(), way: way(&["dir"]), properties: properties(stage) }
+    }
+
+    fn is_whole((): (), stage: &Stage) -> bool {
+        stage.has("dir", 0o640)
+    }
+}
+
+fn properties(stage: &Stage) -> Properties {
+    Properties { mode: Some(0o640), user: Some(stage.nobody()), ..Properties::default() }
+}
+
+/// A file that is to be called `later`, where another one is by now.
+fn draft(stage: &Stage) -> Handle<rex_client::handle::Draft> {
+    let request = BeginFile { dir: stage.root(), way: way(&["later"]) };
+    let draft = stage.hold(stage.session().call(&request));
+    std::fs::write(stage.path("later"), "").expect("a file");
+    draft
+}
+
+fn way(names: &[&str]) -> Way {
+    Way::try_from(names.iter().map(|text| name(text)).collect::<Vec<_>>()).expect("a way")
+}
+
+fn content() -> Chunk {
+    Chunk::try_from(b"other content".to_vec()).expect("a chunk")
+}
+
+fn has_no_attribute(errno: i32) -> bool {
+    matches!(errno, libc::ENODATA | libc::EOPNOTSUPP)
+}
+
+impl Case for ReadLog {
+    fn request(_: &Stage) -> Self {
+        ReadLog { log: None }
+    }
+
+    /// Containers have no log, or keep it from those inside.
+    fn may_be_refused(errno: i32) -> bool {
+        matches!(errno, libc::ENOENT | libc::ENODEV | libc::EPERM)
+    }
+}
+
+impl Case for LoadSettings {
+    /// The real program would change this machine: another one has its place.
+    fn request(_: &Stage) -> Self {
+        let program = std::path::Path::new(Self::PROGRAM);
+        if program.exists() {
+            rex_tests::put_in_place_of(program, "/usr/bin/true".as_ref());
+        }
+        LoadSettings {}
+    }
+
+    fn may_be_refused(errno: i32) -> bool {
+        errno == libc::ENOENT
+    }
+}

@@ -1,0 +1,106 @@
+//! What a `forbid` names is left alone also where it would go along with something that is allowed as a whole.
+
+use rex_client::fs::{CreateDir, DeleteDir, MakeDir, MoveDir, OpenDir};
+use rex_client::{AbsPath, Broker, CallError, Name, Session};
+use rex_tests::{Daemon, Settings, skip};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A broker that allows everything but an action on a resource, and a session with it.
+fn forbidding(action: &str, resource: &str) -> (Daemon, Session) {
+    let policy = format!(
+        "permit(principal, action, resource);\n\
+         forbid(principal, action == file_system::Action::{action:?}, resource {resource});"
+    );
+    let daemon = Daemon::start(&Settings { policy, ..Settings::default() });
+    let session = Broker::connect_to(daemon.socket()).expect("the broker listens").session().expect("a session");
+    (daemon, session)
+}
+
+fn absolute(path: &Path) -> AbsPath {
+    AbsPath::parse(path.as_os_str().as_bytes()).expect("an absolute path")
+}
+
+fn is_denied<T>(result: Result<T, CallError>) -> bool {
+    result.err().is_some_and(|error| error.is_denial())
+}
+
+#[test]
+fn directories_on_the_way_to_a_new_one() {
+    let folder = rex_tests::scratch();
+    let kept = folder.path().join("a/kept");
+    let (_daemon, session) = forbidding("create", &format!("== file_system::Dir::{kept:?}"));
+    let create = Some(CreateDir { recursive: true });
+    let request = |name: &str| OpenDir { path: absolute(&folder.path().join(name)), follow: false, create };
+    assert!(is_denied(session.call(&request("a/kept/below"))));
+    assert!(!folder.path().join("a").exists(), "all is judged before anything is made");
+    assert!(session.call(&request("a/other/below")).is_ok());
+}
+
+#[test]
+fn a_directory_in_one_that_is_moved_to_another_file_system() {
+    let (near, far) = (rex_tests::scratch(), tempfile::tempdir().expect("a temporary folder"));
+    let device = |path: &Path| path.metadata().expect("it is there").dev();
+    if device(near.path()) == device(far.path()) {
+        return skip("there is only one file system");
+    }
+    let (tree, kept) = (near.path().join("tree"), near.path().join("tree/kept"));
+    std::fs::create_dir_all(&kept).expect("a folder");
+    let (_daemon, session) = forbidding("delete", &format!("in file_system::Dir::{kept:?}"));
+    let (dir, from) =
+        (session.open_dir(&tree).expect("it is opened"), session.open_dir(near.path()).expect("it is opened"));
+    let to = session.open_dir(far.path()).expect("it is opened");
+    let name = Name::parse("moved").expect("a name");
+    let request = MoveDir { dir: dir.handle(), from: from.handle(), to: to.handle(), name };
+    assert!(is_denied(session.call(&request)));
+    assert!(kept.is_dir() && !far.path().join("moved").exists());
+}
+
+#[test]
+fn a_place_in_a_directory_that_gets_another_name() {
+    let folder = rex_tests::scratch();
+    let secret = folder.path().join("app/secret");
+    std::fs::create_dir_all(&secret).expect("a folder");
+    std::fs::create_dir(folder.path().join("other")).expect("a folder");
+    let (_daemon, session) = forbidding("read", &format!("in file_system::Dir::{secret:?}"));
+    let parent = session.open_dir(folder.path()).expect("it is opened");
+    let move_dir = |name: &str| {
+        let dir = session.open_dir(folder.path().join(name)).expect("it is opened");
+        let name = Name::parse("moved").expect("a name");
+        session.call(&MoveDir { dir: dir.handle(), from: parent.handle(), to: parent.handle(), name })
+    };
+    assert!(is_denied(move_dir("app")));
+    assert!(secret.is_dir());
+    assert!(move_dir("other").is_ok(), "nothing is forbidden in it");
+}
+
+#[test]
+fn what_comes_into_a_tree_while_it_is_removed() {
+    let folder = rex_tests::scratch();
+    let (outside, tree) = (folder.path().join("kept"), folder.path().join("tree"));
+    let inside = tree.join("kept");
+    std::fs::create_dir(&outside).expect("a folder");
+    let (_daemon, session) = forbidding("delete", &format!("in file_system::Dir::{inside:?}"));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let _ = std::fs::rename(&outside, &inside);
+                let _ = std::fs::rename(&inside, &outside);
+            }
+        });
+        for _ in 0..500 {
+            let _ = session.call(&MakeDir { path: absolute(&tree.join("below")), parents: true });
+            for number in 0..20 {
+                let _ = std::fs::write(tree.join(format!("below/{number}")), "");
+            }
+            if let Ok(dir) = session.open_dir(&tree) {
+                let _ = session.call(&DeleteDir { dir: dir.handle(), recursive: true });
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(outside.is_dir() || inside.is_dir(), "it was removed though a `forbid` names it");
+}
