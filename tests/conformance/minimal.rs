@@ -62,6 +62,7 @@ const NEED_NOTHING: &[&str] = &[
     "files::open_dir_forbidden_characters",
     "files::read_lines_bad_options",
     "files::read_page_bad_options",
+    "system::error_kind_constant_to_string",
     "system::kill_options_validation",
     "system::monitor_cpu_denied_is_empty",
     "system::monitor_cpu_options",
