@@ -85,6 +85,9 @@ cases! {
     Uname: |_stage| Uname {};
     OnlineProcessors: |_stage| OnlineProcessors {};
     OpenTable: |_stage| OpenTable { table: Table::Memory };
+    OpenSockets: |_stage| OpenSockets { table: SocketTable::Unix };
+    ListSocketOwners: |_stage| ListSocketOwners { from: None };
+    ListInterfaces: |_stage| ListInterfaces { skip: 0 };
     StatMount: |stage| StatMount { path: stage.abs("new-mount") };
     ListOpenFiles: |_stage| ListOpenFiles { of: FilesOf::Process(std::process::id()), after: None };
     Signal: |stage| Signal {

@@ -78,6 +78,13 @@ kinds! {
     hidden: ;
 }
 
+kinds! {
+    /// The kinds of errors about the network.
+    Network, "NetworkErrorKind":
+    PermissionDenied AuthorizationError RequestError Other;
+    hidden: ;
+}
+
 /// The kind of an error: a value of the language, which compares by module and name.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {

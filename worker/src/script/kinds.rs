@@ -1,7 +1,7 @@
 //! The kinds of errors and of directory entries, as constants.
 
 use super::Surface;
-use crate::error::{CommonUtils, Diskinfo, Io, Kind, Process, Systeminfo};
+use crate::error::{CommonUtils, Diskinfo, Io, Kind, Network, Process, Systeminfo};
 use rex_protocol::fs;
 use std::fmt;
 
@@ -37,6 +37,7 @@ pub fn register(surface: &mut Surface) {
     constants(surface, Process::SOURCE, Process::CONSTANTS);
     constants(surface, Systeminfo::SOURCE, Systeminfo::CONSTANTS);
     constants(surface, Diskinfo::SOURCE, Diskinfo::CONSTANTS);
+    constants(surface, Network::SOURCE, Network::CONSTANTS);
     surface.shown::<EntryType>("EntryType");
     surface.comparable::<EntryType>();
     surface.constants("EntryType", EntryType::ALL.iter().map(|(name, kind)| ((*name).to_owned(), EntryType(*kind))));

@@ -115,8 +115,12 @@ fn follow(
 
 /// The directory and name by which a real path is reached.
 pub(super) fn place_of(real: &AbsPath) -> Result<Place, Failure> {
-    let Some((parent, name)) = real.split() else { return Err(not_regular(real)) };
-    let pin = Rc::new(pin_directory(&parent, Links::Refuse)?);
+    place_by(real, Links::Refuse)
+}
+
+fn place_by(path: &AbsPath, links: Links) -> Result<Place, Failure> {
+    let Some((parent, name)) = path.split() else { return Err(not_regular(path)) };
+    let pin = Rc::new(pin_directory(&parent, links)?);
     Ok(Place { dir: Rc::new(OpenDirectory { pin, path: parent }), name })
 }
 
@@ -138,7 +142,7 @@ fn open_known(path: &AbsPath, links: Links) -> Result<OpenRegularFile, Failure> 
     if kind != EntryKind::File {
         return Err(not_regular(path));
     }
-    let place = place_of(path)?;
+    let place = place_by(path, links)?;
     let fd = Rc::new(fs::reopen(&pin, OFlag::O_RDONLY).map_err(fault)?);
     Ok(OpenRegularFile {
         fd,

@@ -6,8 +6,10 @@
 
 mod aside;
 mod identity;
+mod interfaces;
 mod log;
 mod mount;
+mod sockets;
 mod table;
 
 pub(crate) use log::OpenLog;

@@ -8,6 +8,7 @@ pub mod mounts;
 pub mod partitions;
 pub mod processors;
 pub mod slabs;
+pub mod sockets;
 pub mod statistics;
 
 /// A number as the kernel writes it; 0 where there is none.

@@ -1,9 +1,9 @@
 //! Commands that tell of the system: `free`, `nproc`, `uname`, `hostname`, `dmesg`, `sysctl_*`, `df`, `iostat`,
-//! `lsblk`. Their errors are bare messages.
+//! `lsblk`, `ip_addr`, `netstat`. Their errors are bare messages.
 
 use crate::error::{Result, bare};
 use crate::script::system::filesystems::{self, FilesystemOptions};
-use crate::script::system::{info, iostat, kernel_log, lsblk, sysctl};
+use crate::script::system::{info, interfaces, iostat, kernel_log, lsblk, sockets, sysctl};
 use crate::script::{Surface, item, record};
 use rhai::{Array, Dynamic, Map};
 
@@ -40,4 +40,8 @@ pub(super) fn register(surface: &mut Surface) {
     surface.function("iostat", move || iostat::read(&channel).map_err(bare));
     let channel = surface.channel();
     surface.function("lsblk", move || lsblk::read(&channel).map_err(bare));
+    let channel = surface.channel();
+    surface.function("ip_addr", move || interfaces::list(&channel).map_err(bare));
+    let channel = surface.channel();
+    surface.function("netstat", move || -> Result<Map> { Ok(sockets::read(&channel).map_err(bare)?.brief()) });
 }

@@ -1,12 +1,14 @@
-//! What the system tells of itself: `SystemInfo`, `SysctlManager`, `Filesystems`.
+//! What the system tells of itself: `SystemInfo`, `SysctlManager`, `Filesystems`, network interfaces, sockets.
 
 pub(super) mod filesystems;
 pub(super) mod info;
+pub(super) mod interfaces;
 pub(super) mod iostat;
 pub(super) mod kernel_log;
 pub(super) mod lsblk;
 pub(super) mod mounts;
 mod slabs;
+pub(super) mod sockets;
 mod statistics;
 pub(super) mod sysctl;
 mod table;
@@ -26,6 +28,8 @@ pub fn register(surface: &mut Surface) {
     filesystems::register(surface);
     iostat::register(surface);
     mounts::register(surface);
+    interfaces::register(surface);
+    sockets::register(surface);
 }
 
 /// What is told when the session does not do what was asked about `path`: of the kind `denied` where policy says no.
