@@ -9,13 +9,19 @@ use rex_protocol::Action;
 use rex_protocol::path::AbsPath;
 use std::rc::Rc;
 
-const DIRS: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/ab", "/d"];
-const FILES: &[&str] = &["/a/x", "/a/b/x.txt", "/a/b/c/x", "/ab/x", "/x", "/d/x\\y"];
+const DIRS: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/ab", "/d", "/proc/sys/net"];
+const FILES: &[&str] = &["/a/x", "/a/b/x.txt", "/a/b/c/x", "/ab/x", "/x", "/d/x\\y", "/proc/sys/net/x.y"];
+const KEYS: &[&str] = &["net", "net.x/y", "net.x"];
 const USERS: &[&str] = &["ana", "bob"];
 const GROUPS: &[&str] = &["ops", "dev"];
 
 fn dir() -> impl Strategy<Value = String> {
     select(DIRS).prop_map(|path| format!("file_system::Dir::\"{path}\""))
+}
+
+/// What holds others.
+fn holder() -> impl Strategy<Value = String> {
+    prop_oneof![3 => dir(), 1 => select(KEYS).prop_map(|key| format!("sysctl::Key::\"{key}\""))]
 }
 
 fn file() -> impl Strategy<Value = String> {
@@ -55,9 +61,9 @@ fn scope() -> impl Strategy<Value = String> {
     let resource = prop_oneof![
         3 => Just("resource".to_owned()),
         1 => object().prop_map(|uid| format!("resource == {uid}")),
-        2 => dir().prop_map(|uid| format!("resource in {uid}")),
+        2 => holder().prop_map(|uid| format!("resource in {uid}")),
         1 => select(&["Dir", "File"][..]).prop_map(|kind| format!("resource is file_system::{kind}")),
-        1 => dir().prop_map(|uid| format!("resource is file_system::File in {uid}")),
+        1 => holder().prop_map(|uid| format!("resource is file_system::File in {uid}")),
     ];
     (principal, actions, resource)
         .prop_map(|(principal, action, resource)| format!("{principal}, {action}, {resource}"))
@@ -66,11 +72,11 @@ fn scope() -> impl Strategy<Value = String> {
 /// Conditions that are looked up, that must be evaluated, and that fail.
 fn atom() -> impl Strategy<Value = String> {
     prop_oneof![
-        dir().prop_map(|uid| format!("resource in {uid}")),
+        holder().prop_map(|uid| format!("resource in {uid}")),
         object().prop_map(|uid| format!("resource == {uid}")),
         object().prop_map(|uid| format!("{uid} == resource")),
         prop::collection::vec(object(), 1..3).prop_map(|uids| format!("[{}].contains(resource)", uids.join(", "))),
-        prop::collection::vec(dir(), 1..3).prop_map(|uids| format!("resource in [{}]", uids.join(", "))),
+        prop::collection::vec(holder(), 1..3).prop_map(|uids| format!("resource in [{}]", uids.join(", "))),
         select(&["/a/*", "*x", "/a/b*", "/*/x*", "*", "/a/x", "/d/x\\\\*"][..])
             .prop_map(|p| format!("resource.path like \"{p}\"")),
         select(FILES).prop_map(|path| format!("resource.path == {path:?}")),

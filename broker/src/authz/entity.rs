@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::context;
 use super::demand::{DIR, Demand, FILE, Principal, Resource};
+use super::setting::{self, KEY};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
 use std::collections::{HashMap, HashSet};
@@ -70,7 +71,7 @@ impl Fixed {
             let entity = Entity::new_no_attrs(uid.clone(), HashSet::from([group.clone()]));
             actions.insert(action, ActionParts { uid, group, entity });
         }
-        let types = Resource::TYPES.iter().map(|name| Ok((*name, type_name(name)?)));
+        let types = Resource::TYPES.iter().chain(&[KEY]).map(|name| Ok((*name, type_name(name)?)));
         let types = types.collect::<Result<_, EntityError>>()?;
         Ok(Self { principal: uid, groups, principal_entity, actions, types })
     }
@@ -79,15 +80,17 @@ impl Fixed {
     pub(super) fn facts(&self, demand: &Demand) -> Result<Facts<'_>, EntityError> {
         let parts = self.action(demand.action)?;
         let (resource, path) = (&demand.resource, demand.resource.path());
-        let dir = self.kind(DIR)?;
-        let ancestors = path.into_iter().flat_map(|path| path.ancestors());
+        let (dir, key) = (self.kind(DIR)?, self.kind(KEY)?);
+        let directories = path.into_iter().flat_map(|path| path.ancestors());
+        let ancestors = directories.map(|above| uid(dir, &above.to_id()));
+        let keys = path.map(setting::keys).unwrap_or_default().into_iter().map(|name| uid(key, &name));
         Ok(Facts {
             principal: &self.principal,
             groups: &self.groups,
             action: &parts.uid,
             action_group: &parts.group,
             resource: uid(self.kind(resource.type_name())?, &resource.id()),
-            ancestors: ancestors.map(|above| uid(dir, &above.to_id())).collect(),
+            ancestors: ancestors.chain(keys).collect(),
             path: path.map(|path| path.to_id()),
         })
     }

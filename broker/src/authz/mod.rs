@@ -14,6 +14,7 @@ mod index;
 mod load;
 mod reach;
 mod schema;
+mod setting;
 mod warning;
 
 pub(crate) use context::tags;

@@ -7,6 +7,7 @@
 use super::conditions::{Condition, Variable};
 use super::entity::Fixed;
 use super::index::{Index, Row};
+use super::setting;
 use cedar_policy::{Effect, EntityTypeName, EntityUid};
 use rex_protocol::path::AbsPath;
 
@@ -159,8 +160,11 @@ fn at(uid: &EntityUid) -> Option<Place> {
     AbsPath::from_id(uid.id().unescaped()).map(Place::At)
 }
 
-/// The place of what is in this entity, and of itself: only directories have something in them.
+/// The place of what is in this entity, and of itself: only directories and the kernel's settings have something in them.
 fn below(uid: &EntityUid, kind: &EntityTypeName) -> Option<Place> {
+    if uid.type_name().to_string() == setting::KEY {
+        return setting::path(uid.id().unescaped()).map(Place::Below);
+    }
     let path = AbsPath::from_id(uid.id().unescaped())?;
     if uid.type_name().to_string() == super::demand::DIR {
         Some(Place::Below(path))
@@ -228,6 +232,7 @@ mod tests {
                 vec![],
             ),
             ("permit(principal, action, resource is network::url);", vec![]),
+            ("permit(principal, action, resource in sysctl::Key::\"net.ipv4\");", vec!["/proc/sys/net/ipv4/**"]),
             // No resource has these ids.
             ("permit(principal, action, resource in file_system::Dir::\"/srv/\");", vec![]),
             ("permit(principal, action, resource in file_system::Dir::\"/srv/./x\");", vec![]),
