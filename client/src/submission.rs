@@ -42,6 +42,8 @@ pub struct Submission {
     pub measure: bool,
     /// Tell now and then what the run is doing ([`crate::Event::Progress`]).
     pub progress: bool,
+    /// Why it is run, for policies that ask; the first 1,024 bytes are told.
+    pub reason: Option<String>,
 }
 
 /// What holds for the operations of a [`crate::Session`].
@@ -64,6 +66,7 @@ pub struct Terms {
     policy: Option<Policy>,
     strict: bool,
     time_ms: Option<u64>,
+    reason: Option<String>,
 }
 
 /// A policy that comes with a run.
@@ -98,6 +101,7 @@ impl Submission {
             limits: LimitRequest::default(),
             measure: true,
             progress: false,
+            reason: None,
         }
     }
 
@@ -139,6 +143,11 @@ impl Submission {
         Self { progress: true, ..self }
     }
 
+    /// Says why it is run.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
     /// The message that submits it.
     pub(crate) fn into_message(self) -> Result<FromClient, Error> {
         let arguments = if self.arguments.is_empty() {
@@ -156,6 +165,7 @@ impl Submission {
             limits: self.limits,
             measure: self.measure,
             progress: self.progress,
+            reason: self.reason.map(Text::cut),
         })))
     }
 }
@@ -181,6 +191,11 @@ impl Terms {
         Self { time_ms: Some(milliseconds(most)), ..self }
     }
 
+    /// Says why the operations are asked for; the first 1,024 bytes are told.
+    pub fn reason(self, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
+    }
+
     /// The message that opens the session.
     pub(crate) fn into_message(self) -> FromClient {
         FromClient::Operate(Box::new(Operate {
@@ -188,6 +203,7 @@ impl Terms {
             policy: self.policy.map(Policy::into_message),
             strict: self.strict,
             time_ms: self.time_ms,
+            reason: self.reason.map(Text::cut),
         }))
     }
 }

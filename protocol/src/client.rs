@@ -77,6 +77,8 @@ pub struct Submit {
     pub measure: bool,
     /// Send [`ToClient::Progress`] now and then.
     pub progress: bool,
+    /// Why it is run, for policies and records.
+    pub reason: Option<Text<1024>>,
 }
 
 /// A run without a script: the client asks for operations itself.
@@ -90,6 +92,8 @@ pub struct Operate {
     pub strict: bool,
     /// [`Limits::time_ms`] other than the default one; more than the configured maximum is refused.
     pub time_ms: Option<u64>,
+    /// Why it is run, for policies and records.
+    pub reason: Option<Text<1024>>,
 }
 
 /// A policy that comes with a run.

@@ -1,5 +1,7 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
+mod session;
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rex_tests::{Daemon, Ran, Settings, is_root, programs, skip};

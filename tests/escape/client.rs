@@ -27,6 +27,7 @@ pub(crate) fn submission(script: &str) -> FromClient {
         limits: LimitRequest::default(),
         measure: false,
         progress: false,
+        reason: None,
     }))
 }
 

@@ -15,7 +15,13 @@ use std::path::Path;
 use std::time::Duration;
 
 fn opening() -> FromClient {
-    FromClient::Operate(Box::new(Operate { version: Text::cut(VERSION), policy: None, strict: false, time_ms: None }))
+    FromClient::Operate(Box::new(Operate {
+        version: Text::cut(VERSION),
+        policy: None,
+        strict: false,
+        time_ms: None,
+        reason: None,
+    }))
 }
 
 fn opened() -> Vec<u8> {

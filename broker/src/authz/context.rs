@@ -2,19 +2,24 @@
 
 use super::demand::{Context, ProgramContext};
 use super::entity::{EntityError, type_name, uid};
+use super::session::Session;
 use cedar_policy::{Context as CedarContext, Entity, EntityUid, RestrictedExpression};
 use rex_protocol::fs::Argument;
 use rex_protocol::path::AbsPath;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A context, and the entities that it names.
-pub(super) fn of(context: &Context) -> Result<(CedarContext, Vec<Entity>), EntityError> {
-    let (pairs, entities) = match context {
-        Context::Empty => return Ok((CedarContext::empty(), Vec::new())),
+/// A context, and the entities that it names; with what is to be told of the session.
+pub(super) fn of(context: &Context, session: Option<&Session>) -> Result<(CedarContext, Vec<Entity>), EntityError> {
+    let (mut pairs, entities) = match context {
+        Context::Empty if session.is_none() => return Ok((CedarContext::empty(), Vec::new())),
+        Context::Empty => (Vec::new(), Vec::new()),
         Context::Attribute(name) => (vec![("xattr".to_owned(), record([("name", text(name))])?)], Vec::new()),
         Context::Destination(path) => (vec![("destination".to_owned(), destination(path)?)], Vec::new()),
         Context::Program(program) => of_program(program)?,
     };
+    if let Some(session) = session {
+        pairs.push(("session".to_owned(), session.for_context()?));
+    }
     let context = CedarContext::from_pairs(pairs).map_err(EntityError::new)?;
     Ok((context, entities))
 }
@@ -39,14 +44,14 @@ fn of_program(program: &ProgramContext) -> Result<Parts, EntityError> {
     let mut pairs = vec![
         ("arguments".to_owned(), reference(arguments)),
         ("environment".to_owned(), reference(environment)),
-        ("user".to_owned(), record([("username", text(user)), ("uid", number(*uid))])?),
-        ("group".to_owned(), record([("groupname", text(group)), ("gid", number(*gid))])?),
+        ("user".to_owned(), record([("username", text(user)), ("uid", number(u64::from(*uid)))])?),
+        ("group".to_owned(), record([("groupname", text(group)), ("gid", number(u64::from(*gid)))])?),
     ];
     if !program.capabilities.is_empty() {
         pairs.push(("capabilities".to_owned(), set(program.capabilities.iter().map(String::as_str))));
     }
     if let Some(pid) = program.namespace {
-        pairs.push(("namespace".to_owned(), record([("target_process_id", number(pid))])?));
+        pairs.push(("namespace".to_owned(), record([("target_process_id", number(u64::from(pid)))])?));
     }
     Ok((pairs, entities))
 }
@@ -103,20 +108,24 @@ fn with_tags(
     Entity::new_with_tags(uid.clone(), attributes, [], tags).map_err(EntityError::new)
 }
 
-fn text(text: &str) -> RestrictedExpression {
+pub(super) fn text(text: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(text.to_owned())
 }
 
-fn number(number: u32) -> RestrictedExpression {
-    RestrictedExpression::new_long(number.into())
+/// All numbers that occur fit.
+pub(super) fn number(number: u64) -> RestrictedExpression {
+    RestrictedExpression::new_long(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn set<'a>(items: impl IntoIterator<Item = &'a str>) -> RestrictedExpression {
     RestrictedExpression::new_set(items.into_iter().map(text))
 }
 
-fn record<const N: usize>(fields: [(&str, RestrictedExpression); N]) -> Result<RestrictedExpression, EntityError> {
-    RestrictedExpression::new_record(fields.map(|(name, value)| (name.to_owned(), value))).map_err(EntityError::new)
+pub(super) fn record<'a>(
+    fields: impl IntoIterator<Item = (&'a str, RestrictedExpression)>,
+) -> Result<RestrictedExpression, EntityError> {
+    let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    RestrictedExpression::new_record(fields).map_err(EntityError::new)
 }
 
 #[cfg(test)]

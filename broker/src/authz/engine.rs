@@ -5,6 +5,7 @@ use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, den
 use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
 use super::reach::{self, Reach};
+use super::session::{Session, Spent, Via};
 use cedar_policy::{
     Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request,
     Response,
@@ -34,10 +35,13 @@ pub struct Authorizer {
     sets: HashMap<(usize, Vec<usize>), Rc<PolicySet>>,
     /// What was decided before. Within a run such a decision depends on nothing but action and resource: the stores and
     /// the principal are fixed, the id is made of the path, and only demands with an empty context come here, and none
-    /// while policies read attributes, which can change.
+    /// while policies read attributes or what the run has done, which can change.
     remembered: HashMap<Action, HashMap<Resource, Decision>>,
     /// Whether some policy reads an attribute of objects.
     reads_attributes: bool,
+    /// What policies are told of the run, and whether some policy reads it.
+    session: Session,
+    reads_session: bool,
     /// Policies whose evaluation has failed before: each is told once.
     told: HashSet<String>,
 }
@@ -47,8 +51,35 @@ impl Authorizer {
     pub fn new(principal: Principal, stores: Vec<Rc<PolicyStore>>) -> Self {
         let fixed = Fixed::new(&principal);
         let reads_attributes = stores.iter().any(|store| store.index().reads_attributes());
-        let (sets, remembered, told) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { principal, fixed, stores, cedar: Cedar::new(), sets, remembered, reads_attributes, told }
+        let reads_session = stores.iter().any(|store| store.index().reads_session());
+        Self {
+            principal,
+            fixed,
+            stores,
+            cedar: Cedar::new(),
+            sets: HashMap::new(),
+            remembered: HashMap::new(),
+            reads_attributes,
+            session: Session::new(Via::Standalone),
+            reads_session,
+            told: HashSet::new(),
+        }
+    }
+
+    /// The same for a run of which this is known; `session` is asked only if some policy reads it.
+    pub fn with_session(self, session: impl FnOnce() -> Session) -> Self {
+        let session = if self.reads_session { session() } else { self.session };
+        Self { session, ..self }
+    }
+
+    /// What the run has done so far.
+    pub fn spent(&self) -> &Spent {
+        &self.session.spent
+    }
+
+    /// The same, to add to it.
+    pub fn spent_mut(&mut self) -> &mut Spent {
+        &mut self.session.spent
     }
 
     /// Who asks.
@@ -65,7 +96,7 @@ impl Authorizer {
     pub fn decide(&mut self, demand: &Demand) -> Decision {
         // Processes come and go, and their command lines are long: there is little to remember and much to hold.
         let is_process = matches!(demand.resource, Resource::Process(_));
-        if self.reads_attributes || is_process || !matches!(demand.context, Context::Empty) {
+        if self.reads_attributes || self.reads_session || is_process || !matches!(demand.context, Context::Empty) {
             return self.decide_indexed(demand);
         }
         if let Some(decision) = self.remembered(demand) {
@@ -242,7 +273,9 @@ impl Authorizer {
     ) -> Result<Vec<Verdict>, EntityError> {
         let facts = fixed.facts(demand)?;
         let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
-        let (request, entities) = fixed.request(demand, &facts, &attributes)?;
+        // Tests hold requests against the schema, which demands it.
+        let session = Some(&self.session).filter(|_| self.reads_session || cfg!(test));
+        let (request, entities) = fixed.request(demand, &facts, &attributes, session)?;
         let mut verdicts = Vec::with_capacity(self.stores.len());
         for at in 0..self.stores.len() {
             let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;

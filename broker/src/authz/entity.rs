@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::context;
 use super::demand::{DIR, Demand, FILE, Principal, Resource};
+use super::session::Session;
 use super::setting::{self, KEY};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
@@ -106,6 +107,7 @@ impl Fixed {
         demand: &Demand,
         facts: &Facts<'_>,
         attributes: &Attributes,
+        session: Option<&Session>,
     ) -> Result<(Request, Entities), EntityError> {
         let action = self.action(demand.action)?;
         let mut attributes = attributes.for_entity();
@@ -114,7 +116,7 @@ impl Fixed {
         attributes.extend(known.map(|(name, value)| (name.to_owned(), RestrictedExpression::new_string(value))));
         let parents = facts.ancestors.iter().cloned().collect();
         let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
-        let (context, of_context) = context::of(&demand.context)?;
+        let (context, of_context) = context::of(&demand.context, session)?;
         let entities = [self.principal_entity.clone(), action.entity.clone(), resource].into_iter().chain(of_context);
         let entities = Entities::from_entities(entities, None).map_err(EntityError::new)?;
         // Valid by construction; tests hold it against the schema.

@@ -1,8 +1,8 @@
 //! Which policies can matter to a request, found by its resource instead of by trying all.
 
-use super::attributes;
 use super::conditions::{Condition, Variable, analyse};
 use super::entity::Facts;
+use super::{attributes, session};
 use cedar_policy::{EntityUid, Policy};
 use std::collections::HashMap;
 
@@ -18,6 +18,8 @@ pub(super) struct Index {
     rest: Vec<usize>,
     /// Whether some policy reads an attribute that an object has besides its path.
     reads_attributes: bool,
+    /// Whether some policy reads what the run is like and has done.
+    reads_session: bool,
 }
 
 #[derive(Debug)]
@@ -37,9 +39,11 @@ impl Index {
             by_prefix: HashMap::new(),
             rest: Vec::new(),
             reads_attributes: false,
+            reads_session: false,
         };
         for (at, policy) in policies.enumerate() {
             index.reads_attributes |= attributes::are_read_by(policy);
+            index.reads_session |= session::is_read_by(policy);
             let (conditions, whole) = analyse(policy);
             match conditions.iter().find_map(key) {
                 Some(Key::Entities(uids)) => {
@@ -61,6 +65,10 @@ impl Index {
 
     pub(super) fn reads_attributes(&self) -> bool {
         self.reads_attributes
+    }
+
+    pub(super) fn reads_session(&self) -> bool {
+        self.reads_session
     }
 
     /// The policies whose necessary conditions hold, by ascending number. All others neither apply to the request nor

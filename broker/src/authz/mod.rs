@@ -14,6 +14,7 @@ mod index;
 mod load;
 mod reach;
 mod schema;
+mod session;
 mod setting;
 mod warning;
 
@@ -22,4 +23,5 @@ pub use demand::{Context, Decision, Demand, Granted, Principal, ProcessIdentity,
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use reach::{Place, Reach};
+pub use session::{Session, Spent, Via};
 pub use warning::PolicyWarning;

@@ -4,10 +4,10 @@
 //! as little as a worker: what it must not send ends its own run. Unlike a worker it is given no descriptors.
 
 use super::connection::Connection;
-use super::ending;
 use super::start::Caller;
 use super::state::State;
 use super::submission::{self, Fault, Origin};
+use super::{ending, facts};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::dispatch;
@@ -33,11 +33,13 @@ pub(super) fn serve(
     let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
     connection.send(&ToClient::Accepted { limits });
     tracing::info!(client = caller.pid, "run without a script begins");
-    let state = State::new(Authorizer::new(caller.principal, stores), limits).without_donations();
+    let authorizer = Authorizer::new(caller.principal.clone(), stores)
+        .with_session(|| facts::of(&caller, origin.via(), None, operate.reason.as_deref()));
+    let state = State::new(authorizer, limits).without_donations();
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
-    let operations = direct.state.account().operations;
+    let operations = direct.state.authorizer().spent().operations;
     match ending {
         Some(ending) => {
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, ..Usage::default() };
@@ -136,7 +138,7 @@ impl Direct<'_> {
 
     /// Decides and performs a request, and answers it.
     fn answer(&mut self, closed: &[u64], name: &str, body: &[u8]) -> Result<(), End> {
-        if self.state.account().operations >= self.state.limits.operations {
+        if self.state.authorizer().spent().operations >= self.state.limits.operations {
             return Err(self.reached(LimitName::Operations));
         }
         self.state.handles.close(closed)?;

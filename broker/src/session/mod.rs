@@ -8,6 +8,7 @@ mod affinity;
 mod connection;
 mod direct;
 mod ending;
+mod facts;
 mod run;
 mod start;
 mod state;

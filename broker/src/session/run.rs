@@ -283,7 +283,8 @@ impl<'a> Run<'a> {
             if self.show_progress && !self.connection.has_backlog() {
                 let account = self.state.account();
                 let current = Text::cut(format!("{} {}", account.name, account.about));
-                self.connection.send(&ToClient::Progress { operations: account.operations, current });
+                self.connection
+                    .send(&ToClient::Progress { operations: self.state.authorizer().spent().operations, current });
             }
         }
         Ok(())

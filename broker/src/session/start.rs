@@ -6,7 +6,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending};
+use super::{direct, ending, facts};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
@@ -134,7 +134,8 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let authorizer = Authorizer::new(caller.principal, stores);
+    let authorizer = Authorizer::new(caller.principal.clone(), stores)
+        .with_session(|| facts::of(&caller, origin.via(), Some(&submit.script), submit.reason.as_deref()));
     Ok(Prepared { submit, limits, authorizer, worker, caller: caller.pid, process: caller.process })
 }
 
@@ -197,7 +198,7 @@ impl Prepared {
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
-        let operations = run.state.account().operations;
+        let operations = run.state.authorizer().spent().operations;
         let Run { meter, connection, .. } = run;
         let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
         meter.finish(&mut usage);

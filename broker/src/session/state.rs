@@ -1,6 +1,6 @@
 //! What operations see of their session.
 
-use crate::authz::{Authorizer, Decision, Demand, Granted, Principal};
+use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
@@ -33,8 +33,6 @@ pub(crate) struct State {
 /// What has happened so far.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    /// Operations asked for.
-    pub(crate) operations: u64,
     /// Those that policy denied.
     pub(crate) denied: u64,
     /// Those that the kernel refused access to.
@@ -73,8 +71,13 @@ impl State {
 
     /// An operation begins.
     pub(crate) fn begin(&mut self, name: &'static str) {
-        self.account.operations += 1;
+        self.authorizer.spent_mut().operations += 1;
         self.account.name = name;
+    }
+
+    /// What the run has done so far, to add to it.
+    pub(crate) fn spent(&mut self) -> &mut Spent {
+        self.authorizer.spent_mut()
     }
 
     /// An operation has failed: how, is told by its type.

@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::ending;
-use crate::authz::{PolicySource, PolicyStore, Strictness};
+use crate::authz::{PolicySource, PolicyStore, Strictness, Via};
 use crate::config::Config;
 use crate::sys::process;
 use rex_protocol::client::{
@@ -25,6 +25,16 @@ pub(crate) enum Origin {
     Daemon(Rc<PolicyStore>),
     /// The run's own policy is the only one.
     Standalone,
+}
+
+impl Origin {
+    /// How such a run comes.
+    pub(super) fn via(&self) -> Via {
+        match self {
+            Origin::Daemon(_) => Via::Socket,
+            Origin::Standalone => Via::Standalone,
+        }
+    }
 }
 
 /// What the client wants.

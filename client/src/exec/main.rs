@@ -85,6 +85,7 @@ fn perform(options: &Options, screen: &mut Screen, record: &mut Record, kept: &m
     };
     submission.measure = is_measured();
     submission.progress = screen.shows_progress();
+    submission.reason.clone_from(&options.reason);
     let run = match submit(options, submission) {
         Ok(run) => kept.insert(run),
         Err(error) => return Ok(End::Broker(error)),

@@ -47,6 +47,10 @@ pub(crate) struct Options {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
+    /// Why it is run, for policies that ask: a ticket, a sentence
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: Option<String>,
+
     /// The longest time the script may take: 500ms, 30s, 5m, 1h; seconds without a unit
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
@@ -100,6 +104,15 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         Ok((name.to_owned(), value.to_owned()))
     } else {
         Err(format!("`{name}` is not a name that a script can use"))
+    }
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    const MOST: usize = 1024;
+    match text.len() {
+        0 => Err("is empty".into()),
+        length if length > MOST => Err(format!("has {length} bytes, at most {MOST} are taken")),
+        _ => Ok(text.to_owned()),
     }
 }
 

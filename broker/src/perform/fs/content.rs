@@ -111,7 +111,8 @@ impl Perform for CopyFile {
             return Ok(());
         }
         let keep = may_keep_set_id(&to, state)?;
-        let copied = copy(&from, &to, &source, keep, state).and_then(|fd| {
+        let copied = copy(&from, &to, &source, keep, state).and_then(|(fd, length)| {
+            state.spent().bytes_written += length;
             if preserve {
                 fchmod(&fd, Mode::from_bits_truncate(source.st_mode & 0o777))?;
             }
@@ -124,20 +125,20 @@ impl Perform for CopyFile {
     }
 }
 
-/// The content, from the start of both. Gives the destination, open for writing.
+/// The content, from the start of both. Gives the destination, open for writing, and how many bytes it has.
 fn copy(
     from: &OpenRegularFile,
     to: &OpenRegularFile,
     source: &FileStat,
     keep_set_id: bool,
     state: &State,
-) -> nix::Result<OwnedFd> {
+) -> nix::Result<(OwnedFd, u64)> {
     let fd = fs::reopen(&*to.fd, OFlag::O_WRONLY)?;
     reserve(&fd, 0, u64::try_from(source.st_size).unwrap_or(0))?;
     shed_set_id(&fd, keep_set_id)?;
     let length = copy_content(&from.fd, &fd, state)?;
     set_length(&fd, length)?;
-    Ok(fd)
+    Ok((fd, length))
 }
 
 impl Perform for Donate {
@@ -170,6 +171,8 @@ impl Perform for Donate {
         if kind != EntryKind::File || size == 0 {
             return Err(fault(Errno::EOPNOTSUPP).into());
         }
+        // What is read of it from now on is not seen.
+        state.spent().bytes_read += size;
         state.donate(fd);
         Ok(Donated { size })
     }

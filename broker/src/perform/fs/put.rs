@@ -116,11 +116,13 @@ impl Perform for AddToFile {
         Demands::all(vec![file_demand(Action::FileWrite, &target.draft.path)])
     }
 
-    fn perform(target: Granted<AddTarget>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<AddTarget>, state: &mut State) -> Result<(), Stop> {
         let AddTarget { draft, content } = target.into_inner();
         let file = draft.file.borrow();
         let file = file.as_ref().ok_or_else(|| draft.is_over())?;
-        write_all(&file.fd, &content).map_err(|errno| refused(errno, "write", &draft.path).into())
+        write_all(&file.fd, &content).map_err(|errno| refused(errno, "write", &draft.path))?;
+        state.spent().bytes_written += content.len() as u64;
+        Ok(())
     }
 }
 

@@ -24,11 +24,12 @@ impl Perform for Read {
         Demands::all(vec![target.file.demand(Action::FileRead)])
     }
 
-    fn perform(target: Granted<ReadTarget>, _: &mut State) -> Result<Chunk, Stop> {
+    fn perform(target: Granted<ReadTarget>, state: &mut State) -> Result<Chunk, Stop> {
         let ReadTarget { file, offset, length } = target.into_inner();
         readable(&file)?;
         let most = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
         let bytes = read_at(&file.fd, offset, most).map_err(|errno| refused(errno, "read", &file.path))?;
+        state.spent().bytes_read += bytes.len() as u64;
         Chunk::try_from(bytes).map_err(|error| Failure::new(FailureKind::InvalidArguments, error).into())
     }
 }

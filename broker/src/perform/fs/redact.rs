@@ -56,6 +56,7 @@ impl Perform for ReadRedacted {
         if page.inside {
             file.inside_line.replace(next);
         }
+        state.spent().bytes_read += page.text.len() as u64;
         let text = Chunk::try_from(page.text).map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
         Ok(RedactedLines { text, next, any: page.lines > 0 })
     }

@@ -36,7 +36,9 @@ impl Perform for DeleteFile {
         }
         state.confirm(&[file_demand(Action::FileDelete, &path)], &Rc::new(now))?;
         unlinkat(&dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
-            .map_err(|errno| refused(errno, "remove", &path).into())
+            .map_err(|errno| refused(errno, "remove", &path))?;
+        state.spent().deleted += 1;
+        Ok(())
     }
 }
 
@@ -67,22 +69,28 @@ impl Perform for DeleteDir {
             return Err(gone(path).into());
         }
         if recursive {
-            let mut may_go = |found: &Found<'_>| {
+            walk(&dir.pin, path, 0, &mut |found| {
                 in_time(state, &found.path)?;
                 state.unless_forbidden(&found.demand())
-            };
-            walk(&dir.pin, path, 0, &mut may_go)?;
+            })?;
             // Asked again when it is its turn: what a `forbid` names may have come in between.
             walk(&dir.pin, path, 0, &mut |found| {
-                may_go(found)?;
-                found.remove()
+                in_time(state, &found.path)?;
+                state.unless_forbidden(&found.demand())?;
+                found.remove()?;
+                state.spent().deleted += 1;
+                Ok(())
             })?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
                 Err(Failure::new(FailureKind::DirectoryNotEmpty, format!("`{path}` is not empty")).into())
             }
-            removed => removed.map_err(|errno| refused(errno, "remove", path).into()),
+            removed => {
+                removed.map_err(|errno| refused(errno, "remove", path))?;
+                state.spent().deleted += 1;
+                Ok(())
+            }
         }
     }
 }

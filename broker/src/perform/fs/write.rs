@@ -46,7 +46,11 @@ impl Perform for Write {
         let WriteTarget { file, request } = target.into_inner();
         writable(&file)?;
         let more = request.more;
+        let length = request.content.len() as u64;
         let written = write(&file, request, state);
+        if written.is_ok() {
+            state.spent().bytes_written += length;
+        }
         if written.is_err() || !more {
             file.settle(written.is_ok());
         }

@@ -1,0 +1,131 @@
+//! What policy is told of the run that asks: `context.session`.
+//!
+//! It is told only if some policy reads it. Who the caller is stands in the principal; here stands how it came, why, and
+//! what it has done so far.
+
+use super::context::{number, record, text};
+use super::entity::EntityError;
+use cedar_policy::{Policy, RestrictedExpression};
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// What policy is told of a run.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// How it came here.
+    pub via: Via,
+    /// The terminal of the caller: `pts/3`; empty where it has none. A caller chooses it.
+    pub tty: String,
+    /// The program that started the caller, by its path; empty where it is not known. A caller chooses it.
+    pub parent: String,
+    /// The SHA-256 of the script, in hexadecimal digits; empty where there is none.
+    pub script: String,
+    /// Why it is run, in the caller's words; empty where it says nothing.
+    pub reason: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// What it has done so far.
+    pub spent: Spent,
+}
+
+/// How a run comes to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// Through the daemon's socket.
+    Socket,
+    /// Without a daemon.
+    Standalone,
+}
+
+/// What a run has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Operations asked for, the one that is decided included.
+    pub operations: u64,
+    /// Bytes of files that were given to it.
+    pub bytes_read: u64,
+    /// Bytes that it has written to files.
+    pub bytes_written: u64,
+    /// Files, directories and links that it has removed.
+    pub deleted: u64,
+}
+
+impl Session {
+    /// One that begins now, of which no more is known.
+    pub fn new(via: Via) -> Self {
+        let [tty, parent, script, reason] = [const { String::new() }; 4];
+        Self { via, tty, parent, script, reason, started: Timestamp::now(), spent: Spent::default() }
+    }
+
+    /// The record that policies see.
+    pub(super) fn for_context(&self) -> Result<RestrictedExpression, EntityError> {
+        let Spent { operations, bytes_read, bytes_written, deleted } = self.spent;
+        record([
+            ("tty", text(&self.tty)),
+            ("parent", text(&self.parent)),
+            ("script", text(&self.script)),
+            ("reason", text(&self.reason)),
+            ("via", text(self.via.name())),
+            ("started", date(self.started)),
+            ("now", date(Timestamp::now())),
+            ("operations", number(operations)),
+            ("bytes_read", number(bytes_read)),
+            ("bytes_written", number(bytes_written)),
+            ("deleted", number(deleted)),
+        ])
+    }
+}
+
+impl Via {
+    const fn name(self) -> &'static str {
+        match self {
+            Via::Socket => "socket",
+            Via::Standalone => "standalone",
+        }
+    }
+}
+
+/// As Cedar takes it, to the millisecond.
+fn date(time: Timestamp) -> RestrictedExpression {
+    RestrictedExpression::new_datetime(format!("{time:.3}"))
+}
+
+/// Whether a policy reads the session, or the context as a whole.
+pub(super) fn is_read_by(policy: &Policy) -> bool {
+    // A policy that cannot be looked into may read anything.
+    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json))
+}
+
+fn reads(expression: &Value) -> bool {
+    match expression {
+        Value::Array(items) => items.iter().any(reads),
+        Value::Object(fields) => fields.iter().any(|(operator, operand)| {
+            let of_context = operand.pointer("/left/Var").and_then(Value::as_str) == Some("context");
+            match operator.as_str() {
+                "." | "has" if of_context => operand.get("attr").and_then(Value::as_str) == Some("session"),
+                "Var" => operand.as_str() == Some("context"),
+                _ => reads(operand),
+            }
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_policies_that_read_the_session() {
+        let reads = |body: &str| {
+            let text = format!("permit(principal, action, resource) when {{ {body} }};");
+            is_read_by(&Policy::parse(None, text).unwrap())
+        };
+        assert!(reads("context.session.deleted < 20"));
+        assert!(reads("true && (if context has session then true else false)"));
+        assert!(reads("[context].contains(context)"));
+        assert!(!reads("context.xattr.name == \"session\""));
+        assert!(!reads("resource.session == 1"));
+        assert!(!reads("context has xattr && context.xattr has session"));
+    }
+}
