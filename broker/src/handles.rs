@@ -4,6 +4,7 @@ use crate::perform::Stop;
 use crate::perform::execute::Running;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
 use crate::perform::system::OpenLog;
+use crate::perform::systemd::Task;
 use rex_protocol::handle::{self, Dir, File, Link, Listing, Log, Program};
 use rex_protocol::limits::LimitName;
 use rex_protocol::{Failure, Handle, Violation, failure::FailureKind};
@@ -22,6 +23,7 @@ enum Object {
     Log(Rc<OpenLog>),
     Draft(Rc<Draft>),
     Program(Rc<Running>),
+    Task(Rc<Task>),
 }
 
 /// The table of one session. Ids are counted up and never used again.
@@ -59,7 +61,8 @@ impl Handles {
 
     /// Confirms that one more program may be started.
     pub(crate) fn confirm_room_for_program(&self) -> Result<(), Failure> {
-        let running = self.objects.values().filter(|object| matches!(object, Object::Program(_))).count();
+        let running =
+            self.objects.values().filter(|object| matches!(object, Object::Program(_) | Object::Task(_))).count();
         if running < PROGRAMS {
             return Ok(());
         }
@@ -70,6 +73,11 @@ impl Handles {
     /// Keeps a program that runs. It ends when it is let go of.
     pub(crate) fn add_program(&mut self, program: Running) -> Result<Handle<Program>, Failure> {
         self.add(Object::Program(Rc::new(program))).map(Handle::from_id)
+    }
+
+    /// Keeps a task of the service manager. It is not followed any more when it is let go of.
+    pub(crate) fn add_task(&mut self, task: Task) -> Result<Handle<handle::Task>, Failure> {
+        self.add(Object::Task(Rc::new(task))).map(Handle::from_id)
     }
 
     /// Keeps a listing under way.
@@ -119,6 +127,14 @@ impl Handles {
         match self.objects.get(&handle.id()) {
             Some(Object::Program(program)) => Ok(Rc::clone(program)),
             _ => Err(unknown("program")),
+        }
+    }
+
+    /// The task behind a handle.
+    pub(crate) fn task(&self, handle: Handle<handle::Task>) -> Result<Rc<Task>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Task(task)) => Ok(Rc::clone(task)),
+            _ => Err(unknown("task")),
         }
     }
 

@@ -25,6 +25,7 @@
 )]
 
 pub mod authz;
+mod bus;
 pub mod config;
 pub mod daemon;
 mod dispatch;

@@ -43,6 +43,16 @@ pub enum Action {
     SysinfoList,
     /// `sysctl::Action::"load"`
     SysctlLoad,
+    /// `systemd::Action::"start"`
+    UnitStart,
+    /// `systemd::Action::"stop"`
+    UnitStop,
+    /// `systemd::Action::"restart"`
+    UnitRestart,
+    /// `systemd::Action::"status"`
+    UnitStatus,
+    /// `systemd::Action::"daemon_reload"`
+    ManagerReload,
 }
 
 /// The Cedar names of an action.
@@ -75,6 +85,11 @@ impl Action {
         Action::FileUnmount,
         Action::SysinfoList,
         Action::SysctlLoad,
+        Action::UnitStart,
+        Action::UnitStop,
+        Action::UnitRestart,
+        Action::UnitStatus,
+        Action::ManagerReload,
     ];
 
     const fn names(self) -> Names {
@@ -99,6 +114,11 @@ impl Action {
             Action::FileUnmount => on_files("unmount"),
             Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
             Action::SysctlLoad => Names { namespace: "sysctl", name: "load", group: "SysctlAction" },
+            Action::UnitStart => on_units("start"),
+            Action::UnitStop => on_units("stop"),
+            Action::UnitRestart => on_units("restart"),
+            Action::UnitStatus => on_units("status"),
+            Action::ManagerReload => on_units("daemon_reload"),
         }
     }
 
@@ -124,6 +144,10 @@ const fn on_files(name: &'static str) -> Names {
 
 const fn on_processes(name: &'static str) -> Names {
     Names { namespace: "process_system", name, group: "ProcessAction" }
+}
+
+const fn on_units(name: &'static str) -> Names {
+    Names { namespace: "systemd", name, group: "SystemdAction" }
 }
 
 /// As policies write it: `file_system::Action::"open"`.

@@ -91,6 +91,17 @@ pub enum FailureKind {
         /// The error number.
         errno: i32,
     },
+    /// The system's bus cannot be reached; the message is why.
+    NoBus,
+    /// The bus, or whoever was asked over it, says no or nothing; the message is its own.
+    Bus {
+        /// The error's name: `org.freedesktop.DBus.Error.NoReply`.
+        error: Text<256>,
+    },
+    /// The service manager knows no unit of this name.
+    NoUnit,
+    /// What the service manager was asked to do did not succeed.
+    Job,
     /// The request contradicts itself.
     InvalidArguments,
     /// A path that cannot be used for this.

@@ -32,6 +32,9 @@ pub enum Draft {}
 /// Kind: a program that runs.
 #[derive(Debug)]
 pub enum Program {}
+/// Kind: something that the service manager was asked and that is under way.
+#[derive(Debug)]
+pub enum Task {}
 /// Kind: the kernel's log, read to some place.
 #[derive(Debug)]
 pub enum Log {}

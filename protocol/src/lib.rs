@@ -22,6 +22,7 @@ pub mod operations;
 pub mod path;
 pub mod process;
 pub mod system;
+pub mod systemd;
 pub mod text;
 pub mod wire;
 pub mod worker;

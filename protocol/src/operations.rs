@@ -55,6 +55,12 @@ macro_rules! for_each_operation {
             $crate::system::StatMount,
             $crate::system::Unmount,
             $crate::system::LoadSettings,
+            $crate::systemd::StartUnit,
+            $crate::systemd::StopUnit,
+            $crate::systemd::RestartUnit,
+            $crate::systemd::InspectUnit,
+            $crate::systemd::ReloadManager,
+            $crate::systemd::FollowTask,
         }
     };
 }

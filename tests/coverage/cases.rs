@@ -7,6 +7,7 @@ use rex_client::{Action, Chunk, Failure, FailureKind, Handle, Text};
 use rex_protocol::failure::Denial;
 use rex_protocol::process::{FilesOf, ListOpenFiles, ListProcesses, Processes, Signal, SignalKind};
 use rex_protocol::system::*;
+use rex_protocol::systemd::*;
 use std::os::unix::fs::PermissionsExt;
 
 /// Cases that need no more than a request.
@@ -88,6 +89,10 @@ cases! {
     OpenSockets: |_stage| OpenSockets { table: SocketTable::Unix };
     ListSocketOwners: |_stage| ListSocketOwners { from: None };
     ListInterfaces: |_stage| ListInterfaces { skip: 0 };
+    StartUnit: |_stage| StartUnit { name: unit() };
+    StopUnit: |_stage| StopUnit { name: unit() };
+    RestartUnit: |_stage| RestartUnit { name: unit(), only_running: true };
+    InspectUnit: |_stage| InspectUnit { name: unit() };
     StatMount: |stage| StatMount { path: stage.abs("new-mount") };
     ListOpenFiles: |_stage| ListOpenFiles { of: FilesOf::Process(std::process::id()), after: None };
     Signal: |stage| Signal {
@@ -304,5 +309,40 @@ impl Case for LoadSettings {
 
     fn may_be_refused(errno: i32) -> bool {
         errno == libc::ENOENT
+    }
+}
+
+/// A unit that no machine has.
+fn unit() -> Text<UNIT_NAME> {
+    Text::cut("rex-coverage-has-no-such.service")
+}
+
+impl Case for ReloadManager {
+    /// Where there is a bus, it is not to be told anything.
+    fn request(_: &Stage) -> Self {
+        let bus = std::path::Path::new("/run/dbus/system_bus_socket");
+        if bus.exists() {
+            rex_tests::put_in_place_of(bus, "/dev/null".as_ref());
+        }
+        ReloadManager {}
+    }
+}
+
+impl Case for FollowTask {
+    fn request(stage: &Stage) -> Self {
+        let session = stage.session();
+        let task = match stage.denied() {
+            Some(Action::UnitStop) => session.call(&StopUnit::request(stage)),
+            Some(Action::UnitRestart) => session.call(&RestartUnit::request(stage)),
+            Some(Action::UnitStatus) => session.call(&InspectUnit::request(stage)),
+            Some(Action::ManagerReload) => session.call(&ReloadManager::request(stage)),
+            _ => session.call(&StartUnit::request(stage)),
+        };
+        FollowTask { task: stage.hold(task) }
+    }
+
+    /// Most machines that this runs on have no service manager to ask.
+    fn may_fail(kind: &FailureKind) -> bool {
+        matches!(kind, FailureKind::NoBus | FailureKind::NoUnit)
     }
 }

@@ -6,7 +6,7 @@ use nix::unistd::User;
 use rex_client::fs::{EntryKind, OpenFile, OpenSubdir};
 use rex_client::handle::{Dir, File};
 use rex_client::{AbsPath, Action, Broker, CallError, Handle, Held, Name, Policy, Session, Terms, Text};
-use rex_protocol::system::LoadSettings;
+use rex_protocol::system::{LoadSettings, Uname};
 use rex_tests::{Disk, Ran, programs};
 use std::any::Any;
 use std::cell::RefCell;
@@ -30,7 +30,7 @@ const SETTINGS: &str = LoadSettings::PROGRAM;
 /// * `elsewhere/` and `new-mount/`, other file systems;
 ///
 /// and a session in which one action is forbidden, once the stage is [closed](Stage::close), on what is there then, and
-/// in any case on everything called `new...` and on what belongs to the system. So a call is prepared by means of the same action that it is denied.
+/// in any case on everything called `new...` and on what belongs to the system; on units with all but the session's first operation. So a call is prepared by means of the same action that it is denied.
 pub(crate) struct Stage {
     session: Session,
     policy: String,
@@ -90,6 +90,11 @@ impl Stage {
 
     /// From now on policy forbids something here.
     pub(crate) fn close(&self) {
+        self.session
+            .call(&Uname {})
+            .map(drop)
+            .or_else(|error| if error.is_denial() { Ok(()) } else { Err(error) })
+            .expect("an operation");
         for name in ["file", "dir/inner", "dir", "tool", "packed", "later"] {
             let path = self.path(name);
             if path.exists() {
@@ -176,6 +181,11 @@ impl Stage {
 /// Forbids `denied` as [`Stage`] says.
 fn policy(denied: Option<Action>) -> String {
     let forbid = denied.map(|action| {
+        if action.namespace() == "systemd" {
+            return format!(
+                "forbid(principal, action == {action}, resource) when {{ context.session.operations > 1 }};"
+            );
+        }
         if action.namespace() != "file_system" {
             return format!("forbid(principal, action == {action}, resource);");
         }

@@ -36,6 +36,10 @@ pub enum Resource {
     Sysctl,
     /// `process_system::Process`
     Process(Rc<ProcessIdentity>),
+    /// `systemd::Service`: a unit of any type, by its name.
+    Service(Rc<str>),
+    /// `systemd::Systemd`: the service manager itself.
+    Systemd,
 }
 
 /// A process as policy knows it. Processes that differ in anything of it are different resources.
@@ -53,7 +57,7 @@ pub struct ProcessIdentity {
 
 impl Resource {
     /// The names of all their types in the schema.
-    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, SYSCTL, PROCESS];
+    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, SYSCTL, PROCESS, SERVICE, SYSTEMD];
 
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
@@ -63,6 +67,8 @@ impl Resource {
             Resource::Sysinfo => SYSINFO,
             Resource::Sysctl => SYSCTL,
             Resource::Process(_) => PROCESS,
+            Resource::Service(_) => SERVICE,
+            Resource::Systemd => SYSTEMD,
         }
     }
 
@@ -71,8 +77,9 @@ impl Resource {
         match self {
             Resource::Dir(path) | Resource::File(path) => path.to_id(),
             // There is one of each; policies name it by its type.
-            Resource::Sysinfo | Resource::Sysctl => "system".to_owned(),
+            Resource::Sysinfo | Resource::Sysctl | Resource::Systemd => "system".to_owned(),
             Resource::Process(process) => process.pid.to_string(),
+            Resource::Service(name) => name.to_string(),
         }
     }
 
@@ -80,14 +87,19 @@ impl Resource {
     pub const fn path(&self) -> Option<&AbsPath> {
         match self {
             Resource::Dir(path) | Resource::File(path) => Some(path),
-            Resource::Sysinfo | Resource::Sysctl | Resource::Process(_) => None,
+            Resource::Sysinfo | Resource::Sysctl | Resource::Process(_) | Resource::Service(_) | Resource::Systemd => {
+                None
+            }
         }
     }
 
     /// The attributes that are known without a look at it, besides `path`.
     pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
         match self {
-            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo | Resource::Sysctl => Vec::new(),
+            Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo | Resource::Sysctl | Resource::Systemd => {
+                Vec::new()
+            }
+            Resource::Service(name) => vec![("name", name.to_string())],
             Resource::Process(process) => vec![
                 ("pid", process.pid.to_string()),
                 ("name", process.name.clone()),
@@ -105,6 +117,8 @@ pub(super) const FILE: &str = "file_system::File";
 const SYSINFO: &str = "sysinfo::Sysinfo";
 const SYSCTL: &str = "sysctl::Sysctl";
 const PROCESS: &str = "process_system::Process";
+const SERVICE: &str = "systemd::Service";
+const SYSTEMD: &str = "systemd::Systemd";
 
 /// As denials show it: the type and the bare id.
 impl fmt::Display for Resource {

@@ -66,10 +66,16 @@ impl Authorizer {
         }
     }
 
-    /// The same for a run of which this is known; `session` is asked only if some policy reads it.
-    pub fn with_session(self, session: impl FnOnce() -> Session) -> Self {
-        let session = if self.reads_session { session() } else { self.session };
+    /// The same for a run that comes this way and of which this is known; `session` is asked only if some policy reads it.
+    pub fn with_session(self, via: Via, session: impl FnOnce(Session) -> Session) -> Self {
+        let known = Session::new(via);
+        let session = if self.reads_session { session(known) } else { known };
         Self { session, ..self }
+    }
+
+    /// How the run came.
+    pub fn via(&self) -> Via {
+        self.session.via
     }
 
     /// What the run has done so far.

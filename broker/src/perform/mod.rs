@@ -4,6 +4,7 @@ pub(crate) mod execute;
 pub(crate) mod fs;
 pub(crate) mod process;
 pub(crate) mod system;
+pub(crate) mod systemd;
 
 use crate::authz::{Demand, Granted};
 use crate::session::State;

@@ -34,7 +34,7 @@ pub(super) fn serve(
     connection.send(&ToClient::Accepted { limits });
     tracing::info!(client = caller.pid, "run without a script begins");
     let authorizer = Authorizer::new(caller.principal.clone(), stores)
-        .with_session(|| facts::of(&caller, origin.via(), None, operate.reason.as_deref()));
+        .with_session(origin.via(), |session| facts::add(session, &caller, None, operate.reason.as_deref()));
     let state = State::new(authorizer, limits).without_donations();
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };

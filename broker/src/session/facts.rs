@@ -1,16 +1,15 @@
 //! What policies are told of a run: read from the kernel, or computed, only if some policy asks.
 
 use super::start::Caller;
-use crate::authz::{Session, Via};
+use crate::authz::Session;
 use crate::sys::process;
 use crate::sys::process_dir::ProcessDir;
 use nix::errno::Errno;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// What is told of a run that a caller submits; `script` is nothing where there is none.
-pub(super) fn of(caller: &Caller, via: Via, script: Option<&[u8]>, reason: Option<&str>) -> Session {
-    let mut session = Session::new(via);
+/// Adds what is told of a run that a caller submits; `script` is nothing where there is none.
+pub(super) fn add(mut session: Session, caller: &Caller, script: Option<&[u8]>, reason: Option<&str>) -> Session {
     if let Ok((tty, parent)) = origin(caller) {
         session.tty = tty;
         session.parent = parent;

@@ -134,8 +134,9 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let authorizer = Authorizer::new(caller.principal.clone(), stores)
-        .with_session(|| facts::of(&caller, origin.via(), Some(&submit.script), submit.reason.as_deref()));
+    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(origin.via(), |session| {
+        facts::add(session, &caller, Some(&submit.script), submit.reason.as_deref())
+    });
     Ok(Prepared { submit, limits, authorizer, worker, caller: caller.pid, process: caller.process })
 }
 

@@ -1,6 +1,6 @@
 //! What operations see of their session.
 
-use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent};
+use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent, Via};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
@@ -110,6 +110,11 @@ impl State {
     /// Whether policy allows all of `demands`, for what is left out where it does not.
     pub(crate) fn allows(&mut self, demands: &[Demand]) -> bool {
         demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }))
+    }
+
+    /// Whether the run has no more than its caller's own rights, and its caller's environment.
+    pub(crate) fn is_standalone(&self) -> bool {
+        self.authorizer.via() == Via::Standalone
     }
 
     /// Who submitted the run.

@@ -37,6 +37,7 @@ pub mod service;
 pub mod size;
 mod source;
 pub mod system;
+mod systemd;
 pub mod transport;
 mod usage;
 mod walk;
@@ -166,6 +167,7 @@ pub fn register(surface: &mut Surface) {
     core_dump::register(surface);
     process::register(surface);
     service::register(surface);
+    systemd::register(surface);
     transport::register(surface);
     system::register(surface);
     command::register(surface);

@@ -84,7 +84,12 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
             );
             (Io::ProcessNamespaceFatalError, text)
         }
-        FailureKind::OnlyForWorkers | FailureKind::Limit(_) => (Io::Other, message.to_owned()),
+        FailureKind::NoBus
+        | FailureKind::Bus { .. }
+        | FailureKind::NoUnit
+        | FailureKind::Job
+        | FailureKind::OnlyForWorkers
+        | FailureKind::Limit(_) => (Io::Other, message.to_owned()),
     };
     Error::because(failure, kind, text)
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What a unit of the service manager does at the moment; `ActiveState` of org.freedesktop.systemd1(5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     Active,
     Inactive,
     Failed,
@@ -29,6 +29,12 @@ impl State {
         State::Refreshing,
         State::Unknown,
     ];
+
+    /// The state of this name, whatever its case.
+    pub(super) fn named(name: &str) -> Self {
+        let is_it = |state: &&State| state.name().eq_ignore_ascii_case(name);
+        Self::ALL.iter().find(is_it).copied().unwrap_or(State::Unknown)
+    }
 
     const fn name(self) -> &'static str {
         match self {
