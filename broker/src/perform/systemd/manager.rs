@@ -174,7 +174,7 @@ fn number(properties: &Properties, name: &str) -> u64 {
 }
 
 fn unexpected(what: &str) -> Fault {
-    Fault::Error { name: INVALID_ARGUMENTS.into(), text: what.into() }
+    Fault::Error { name: "org.freedesktop.DBus.Error.InconsistentMessage".into(), text: what.into() }
 }
 
 /// What is told of a fault. `of` is the unit that was to be worked on, where one was.
