@@ -86,9 +86,9 @@ pub struct UnitStatus {
     pub documentation: Vec<Text<1024>>,
     /// `MainPID` of a service that is active.
     pub main_pid: Option<u32>,
-    /// `TasksCurrent` of a service that is active and whose tasks are counted.
+    /// `TasksCurrent` of a service that is active; the greatest number where they are not counted.
     pub tasks: Option<u64>,
-    /// `MemoryCurrent` of a service that is active and whose memory is counted, in bytes.
+    /// `MemoryCurrent` of a service that is active, in bytes; the greatest number where it is not counted.
     pub memory: Option<u64>,
 }
 

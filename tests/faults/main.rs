@@ -3,6 +3,7 @@
 //! the run nor the broker.
 
 mod attempts;
+mod bus;
 mod descriptors;
 mod full_disk;
 mod objects;

@@ -2,12 +2,14 @@
 #![allow(clippy::missing_panics_doc, reason = "a failing test panics")]
 
 mod daemon;
+mod machine;
 mod mounts;
 mod ran;
 mod scratch;
 mod tree;
 
 pub use daemon::{Daemon, Settings, descendants};
+pub use machine::Machine;
 pub use mounts::{Disk, put_in_place_of, with_private_mounts};
 pub use ran::{Ran, run};
 pub use scratch::scratch;

@@ -39,7 +39,7 @@ impl Fault {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                 ("org.freedesktop.DBus.Error.NoReply", "there was no reply in time".to_owned())
             }
-            io::ErrorKind::UnexpectedEof => {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
                 ("org.freedesktop.DBus.Error.Disconnected", "the bus closed the connection".to_owned())
             }
             _ => ("org.freedesktop.DBus.Error.IOError", error.to_string()),

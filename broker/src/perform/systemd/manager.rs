@@ -22,8 +22,6 @@ const INVALID_ARGUMENTS: &str = "org.freedesktop.DBus.Error.InvalidArgs";
 const MODE: &str = "replace";
 /// How long the manager may take to read all its units anew; generators run meanwhile.
 const RELOAD: Duration = Duration::from_secs(90);
-/// What the kernel's counters are where nothing is counted.
-const NOT_COUNTED: u64 = u64::MAX;
 
 /// The service manager, over the bus.
 pub(super) struct Manager {
@@ -46,6 +44,10 @@ impl Manager {
 
     /// The unit of a name, with its own name.
     pub(super) fn load(&mut self, name: &str) -> Result<Unit, Fault> {
+        // To the manager no name at all means the unit of whoever asks, which is ours.
+        if name.is_empty() {
+            return Err(Fault::Error { name: INVALID_ARGUMENTS.into(), text: "Unit name  is not valid.".into() });
+        }
         let reply = self.call("LoadUnit", &name)?;
         let path = reply.body::<OwnedObjectPath>()?.to_string();
         let id = self.bus.call(DESTINATION, &path, (PROPERTIES, "Get"), &(UNIT, "Id"))?.body::<OwnedValue>()?;
@@ -127,10 +129,9 @@ impl Manager {
         };
         if &*status.active_state == "active" && unit.id.ends_with(".service") {
             let service = self.properties(unit, SERVICE)?;
-            let counted = |name| Some(number(&service, name)).filter(|number| *number != NOT_COUNTED);
             status.main_pid = u32::try_from(number(&service, "MainPID")).ok();
-            status.tasks = counted("TasksCurrent");
-            status.memory = counted("MemoryCurrent");
+            status.tasks = Some(number(&service, "TasksCurrent"));
+            status.memory = Some(number(&service, "MemoryCurrent"));
         }
         Ok(status)
     }
