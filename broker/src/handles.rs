@@ -3,6 +3,7 @@
 use crate::perform::Stop;
 use crate::perform::execute::Running;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
+use crate::perform::process::Entered;
 use crate::perform::system::OpenLog;
 use crate::perform::systemd::Task;
 use rex_protocol::handle::{self, Dir, File, Link, Listing, Log, Program};
@@ -24,6 +25,7 @@ enum Object {
     Draft(Rc<Draft>),
     Program(Rc<Running>),
     Task(Rc<Task>),
+    Entry(Entered),
 }
 
 /// The table of one session. Ids are counted up and never used again.
@@ -31,12 +33,14 @@ pub(crate) struct Handles {
     objects: HashMap<u64, Object>,
     next: u64,
     most: u32,
+    /// The entries into namespaces, the innermost last.
+    entries: Vec<u64>,
 }
 
 impl Handles {
     /// An empty table for at most `most` objects.
     pub(crate) fn new(most: u32) -> Self {
-        Self { objects: HashMap::new(), next: 1, most }
+        Self { objects: HashMap::new(), next: 1, most, entries: Vec::new() }
     }
 
     /// Keeps a directory.
@@ -78,6 +82,18 @@ impl Handles {
     /// Keeps a task of the service manager. It is not followed any more when it is let go of.
     pub(crate) fn add_task(&mut self, task: Task) -> Result<Handle<handle::Task>, Failure> {
         self.add(Object::Task(Rc::new(task))).map(Handle::from_id)
+    }
+
+    /// Keeps what is to be left again. It is left when it is let go of.
+    pub(crate) fn add_entry(&mut self, entered: Entered) -> Result<Handle<handle::Entry>, Failure> {
+        let id = self.add(Object::Entry(entered))?;
+        self.entries.push(id);
+        Ok(Handle::from_id(id))
+    }
+
+    /// How many entries into namespaces there are.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.len()
     }
 
     /// Keeps a listing under way.
@@ -157,8 +173,13 @@ impl Handles {
     /// Closes what the worker has dropped. A handle that is not open proves that it keeps no account.
     pub(crate) fn close(&mut self, ids: &[u64]) -> Result<(), Violation> {
         for id in ids {
-            if self.objects.remove(id).is_none() {
-                return Err(Violation::new("closed a handle that is not open"));
+            match self.objects.remove(id) {
+                None => return Err(Violation::new("closed a handle that is not open")),
+                Some(Object::Entry(_)) if self.entries.pop() != Some(*id) => {
+                    return Err(Violation::new("left a namespace before those that were entered from it"));
+                }
+                Some(Object::Entry(entered)) => entered.leave()?,
+                Some(_) => {}
             }
         }
         Ok(())

@@ -43,6 +43,12 @@ pub enum Action {
     SysinfoList,
     /// `sysctl::Action::"load"`
     SysctlLoad,
+    /// `process_system::Action::"mount_namespace"`
+    ProcessMountNamespace,
+    /// `process_system::Action::"network_namespace"`
+    ProcessNetworkNamespace,
+    /// `file_system::Action::"network_namespace"`
+    FileNetworkNamespace,
     /// `systemd::Action::"start"`
     UnitStart,
     /// `systemd::Action::"stop"`
@@ -85,6 +91,9 @@ impl Action {
         Action::FileUnmount,
         Action::SysinfoList,
         Action::SysctlLoad,
+        Action::ProcessMountNamespace,
+        Action::ProcessNetworkNamespace,
+        Action::FileNetworkNamespace,
         Action::UnitStart,
         Action::UnitStop,
         Action::UnitRestart,
@@ -114,6 +123,9 @@ impl Action {
             Action::FileUnmount => on_files("unmount"),
             Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
             Action::SysctlLoad => Names { namespace: "sysctl", name: "load", group: "SysctlAction" },
+            Action::ProcessMountNamespace => on_processes("mount_namespace"),
+            Action::ProcessNetworkNamespace => on_processes("network_namespace"),
+            Action::FileNetworkNamespace => on_files("network_namespace"),
             Action::UnitStart => on_units("start"),
             Action::UnitStop => on_units("stop"),
             Action::UnitRestart => on_units("restart"),

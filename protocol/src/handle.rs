@@ -32,6 +32,9 @@ pub enum Draft {}
 /// Kind: a program that runs.
 #[derive(Debug)]
 pub enum Program {}
+/// Kind: namespaces that the session has entered; dropped, they are left.
+#[derive(Debug)]
+pub enum Entry {}
 /// Kind: something that the service manager was asked and that is under way.
 #[derive(Debug)]
 pub enum Task {}

@@ -45,6 +45,8 @@ macro_rules! for_each_operation {
             $crate::process::ListProcesses,
             $crate::process::ListOpenFiles,
             $crate::process::Signal,
+            $crate::process::EnterNamespaces,
+            $crate::process::EnterNetwork,
             $crate::system::Uname,
             $crate::system::OnlineProcessors,
             $crate::system::OpenTable,

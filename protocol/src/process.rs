@@ -2,10 +2,12 @@
 
 mod files;
 mod list;
+mod namespaces;
 mod signal;
 
 pub use files::{Access, FilePlace, FilesOf, ListOpenFiles, ObjectKind, OpenFile, OpenFiles, UsedBy};
 pub use list::{Identity, ListProcesses, Machine, Namespace, Process, ProcessPlace, Processes};
+pub use namespaces::{EnterNamespaces, EnterNetwork, NETWORKS};
 pub use signal::{Seen, Signal, SignalKind, Signalled};
 
 /// The longest command line that is told, in bytes: of a longer one as much. Policy is told the same.

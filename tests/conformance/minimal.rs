@@ -44,10 +44,22 @@ const NEEDED: &[(&str, Action)] = &[
     ("commands::execute_result", Action::FileExecute),
     ("files::write_in_place_keeps_set_id", Action::FileSetId),
     ("commands::nproc_and_uname", Action::SysinfoList),
+    ("system::nsenter_mount_namespace", Action::ProcessMountNamespace),
+    ("system::nsenter_network_namespace", Action::ProcessNetworkNamespace),
+    ("system::nsenter_by_network_namespace_name", Action::FileNetworkNamespace),
 ];
 
-/// Actions on the machine itself, which no case may change: `tests/coverage` and `escape::mounts` hold that they are needed.
-const OF_THE_MACHINE: &[Action] = &[Action::FileUnmount, Action::SysctlLoad];
+/// Actions on the machine itself, which no case may change: `tests/coverage`, `escape::mounts` and `tests/systemd` hold that
+/// they are needed.
+const OF_THE_MACHINE: &[Action] = &[
+    Action::FileUnmount,
+    Action::SysctlLoad,
+    Action::UnitStart,
+    Action::UnitStop,
+    Action::UnitRestart,
+    Action::UnitStatus,
+    Action::ManagerReload,
+];
 
 /// Cases whose policy permits what their script has no use for, or that are about being refused.
 const NEED_NOTHING: &[&str] = &[
@@ -66,6 +78,7 @@ const NEED_NOTHING: &[&str] = &[
     "system::kill_options_validation",
     "system::monitor_cpu_denied_is_empty",
     "system::monitor_cpu_options",
+    "system::nsenter_options_validation",
     "system::open_files_options_validation",
     "system::process_error_kinds",
     "system::processes_none_permitted",

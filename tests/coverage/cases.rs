@@ -5,7 +5,9 @@ use crate::{Called, Case};
 use rex_client::fs::*;
 use rex_client::{Action, Chunk, Failure, FailureKind, Handle, Text};
 use rex_protocol::failure::Denial;
-use rex_protocol::process::{FilesOf, ListOpenFiles, ListProcesses, Processes, Signal, SignalKind};
+use rex_protocol::process::{
+    EnterNamespaces, EnterNetwork, FilesOf, ListOpenFiles, ListProcesses, NETWORKS, Processes, Signal, SignalKind,
+};
 use rex_protocol::system::*;
 use rex_protocol::systemd::*;
 use std::os::unix::fs::PermissionsExt;
@@ -89,6 +91,7 @@ cases! {
     OpenSockets: |_stage| OpenSockets { table: SocketTable::Unix };
     ListSocketOwners: |_stage| ListSocketOwners { from: None };
     ListInterfaces: |_stage| ListInterfaces { skip: 0 };
+    EnterNamespaces: |stage| EnterNamespaces { pid: stage.sleeper(), mount: true, net: true };
     StartUnit: |_stage| StartUnit { name: unit() };
     StopUnit: |_stage| StopUnit { name: unit() };
     RestartUnit: |_stage| RestartUnit { name: unit(), only_running: true };
@@ -344,5 +347,13 @@ impl Case for FollowTask {
     /// Most machines that this runs on have no service manager to ask.
     fn may_fail(kind: &FailureKind) -> bool {
         matches!(kind, FailureKind::NoBus | FailureKind::NoUnit)
+    }
+}
+
+impl Case for EnterNetwork {
+    fn request(stage: &Stage) -> Self {
+        let name = name("new-network");
+        stage.put_network(&std::path::Path::new(NETWORKS).join(name.as_os_str()));
+        EnterNetwork { name }
     }
 }

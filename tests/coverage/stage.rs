@@ -171,6 +171,15 @@ impl Stage {
         self.keep(self.session.hold(opened.expect("it is opened")))
     }
 
+    /// Puts this process's own network namespace at a path below `/run`, which is empty but for that here.
+    pub(crate) fn put_network(&self, path: &Path) {
+        let disk = Disk::on(Path::new("/run"), "size=1m");
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "").expect("a file");
+        rex_tests::put_in_place_of(path, Path::new("/proc/self/ns/net"));
+        self.held.borrow_mut().push(Box::new(disk));
+    }
+
     fn keep<K: 'static>(&self, held: Held<K>) -> Handle<K> {
         let handle = held.handle();
         self.held.borrow_mut().push(Box::new(held));

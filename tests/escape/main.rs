@@ -6,6 +6,7 @@ mod direct;
 mod files;
 mod jail;
 mod mounts;
+mod namespaces;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
+pub(crate) mod root;
+
 /// Whether symbolic links are followed. Magic links (`/proc/PID/exe` and the like) never are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
@@ -28,15 +30,24 @@ impl Links {
 /// Pins what an absolute path names, without opening it for use (`O_PATH`): nothing blocks, nothing acts.
 /// With [`Links::Refuse`] a link anywhere on the way is `ELOOP`.
 pub(crate) fn pin(path: &AbsPath, links: Links) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(links.resolve());
-    retry_busy(|| openat2(AT_FDCWD, path.as_path(), how))
+    open_from_root(path, OFlag::empty(), links)
 }
 
 /// Pins what has this very path: no link on the way is followed, and one in last place is pinned itself.
 pub(crate) fn pin_itself(path: &AbsPath) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let how = OpenHow::new().flags(flags).resolve(Links::Refuse.resolve());
-    retry_busy(|| openat2(AT_FDCWD, path.as_path(), how))
+    open_from_root(path, OFlag::O_NOFOLLOW, Links::Refuse)
+}
+
+/// Opens an absolute path from the root that is set, which no link leads out of.
+fn open_from_root(path: &AbsPath, flags: OFlag, links: Links) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new().flags(flags | OFlag::O_PATH | OFlag::O_CLOEXEC);
+    match root::get() {
+        None => retry_busy(|| openat2(AT_FDCWD, path.as_path(), how.resolve(links.resolve()))),
+        Some(root) => {
+            let how = how.resolve(links.resolve() | ResolveFlag::RESOLVE_IN_ROOT);
+            retry_busy(|| openat2(root.dir(), path.as_path(), how))
+        }
+    }
 }
 
 /// Pins an entry of a directory; a link is pinned itself.
@@ -49,6 +60,11 @@ pub(crate) fn pin_entry(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
 
 /// Pins what an entry of a directory leads to, following links.
 pub(crate) fn pin_target(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
+    if root::get().is_some() {
+        // A link that begins with a slash leads on from that root, not from ours.
+        let path = real_path(dir)?.join(name).map_err(|_| Errno::ENAMETOOLONG)?;
+        return pin(&path, Links::Follow);
+    }
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(Links::Follow.resolve());
     retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how))
 }

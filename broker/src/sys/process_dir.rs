@@ -33,6 +33,11 @@ impl ProcessDir {
         Ok(Self { id, fd: retry(|| openat(dir.as_fd(), path, flags, Mode::empty()))? })
     }
 
+    /// A descriptor of what is called `name` in it.
+    pub(crate) fn open_entry(&self, name: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        retry(|| openat(&self.fd, name, flags | OFlag::O_CLOEXEC, Mode::empty()))
+    }
+
     /// What the file `name` has, at most `most` bytes.
     pub(crate) fn read(&self, name: &str, most: usize) -> nix::Result<Vec<u8>> {
         let file = retry(|| openat(&self.fd, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()))?;

@@ -153,5 +153,6 @@ fn names(dir: &OwnedFd) -> Vec<Name> {
 
 /// Pins a path of ours that need not be there, its links followed.
 pub(super) fn ours(path: &str) -> Option<OwnedFd> {
-    fs::pin(&AbsPath::parse(path).ok()?, fs::Links::Follow).ok()
+    let path = AbsPath::parse(path).ok()?;
+    fs::root::at_home(|| fs::pin(&path, fs::Links::Follow)).ok()
 }

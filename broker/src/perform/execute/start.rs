@@ -15,6 +15,7 @@ use super::identity::Identity;
 use super::running::{Running, Told, Tree};
 use crate::authz::Demand;
 use crate::jail::map_own_ids;
+use crate::sys::fs::root;
 use crate::sys::process::{self, Forked};
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::fcntl::{AtFlags, OFlag};
@@ -83,6 +84,11 @@ struct Ends {
 impl Command {
     /// Starts it and does not wait for it. What policy is asked when it is followed is `demands`.
     pub(super) fn start(self, demands: Vec<Demand>) -> Result<Running, Failure> {
+        // Its walls are told by objects of our own mount namespace, and there it would run.
+        if root::get().is_some() {
+            let message = "programs do not run in the mount namespace of another process; leave it first";
+            return Err(Failure::new(FailureKind::InvalidArguments, message));
+        }
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|errno| fault("make a pipe", errno));
         let ((stdout, out), (stderr, err), (status, tell)) = (pipe()?, pipe()?, pipe()?);
         let ends = Ends { stdout: out, stderr: err, status: tell };

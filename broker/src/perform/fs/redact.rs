@@ -7,6 +7,7 @@ use super::read::{read_at, readable};
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
+use crate::sys::fs::root;
 use nix::fcntl::OFlag;
 use regex::bytes::{RegexSet, RegexSetBuilder};
 use rex_protocol::fs::{REDACTION_DICTIONARY, ReadRedacted, RedactedLines};
@@ -44,7 +45,8 @@ impl Perform for ReadRedacted {
             let message = "trying to read the redaction dictionary in redacted form";
             return Err(Failure::new(FailureKind::DictionaryItself, message).into());
         }
-        let dictionary = dictionary(state)?;
+        // It is ours, wherever the script is.
+        let dictionary = root::at_home(|| dictionary(state))?;
         let inside = file.inside_line.take() == Some(offset);
         if !inside {
             confirm_line_start(&file, offset)?;

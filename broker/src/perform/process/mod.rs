@@ -8,7 +8,10 @@ mod files;
 mod identity;
 mod list;
 mod maps;
+mod namespaces;
 mod signal;
+
+pub(crate) use namespaces::Entered;
 
 use crate::authz::{Demand, Resource};
 use identity::Known;

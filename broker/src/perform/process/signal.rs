@@ -16,10 +16,10 @@ use rex_protocol::process::{Seen, Signal, SignalKind, Signalled};
 use std::os::fd::OwnedFd;
 
 /// A process that stays the same one.
-struct Pinned {
-    process: OwnedFd,
-    dir: ProcessDir,
-    known: Known,
+pub(super) struct Pinned {
+    pub(super) process: OwnedFd,
+    pub(super) dir: ProcessDir,
+    pub(super) known: Known,
 }
 
 pub(crate) struct SignalTarget {
@@ -64,7 +64,7 @@ impl Perform for Signal {
 
 impl Pinned {
     /// What has this number now; nothing where that is no process.
-    fn new(pid: u32) -> Result<Option<Self>, Failure> {
+    pub(super) fn new(pid: u32) -> Result<Option<Self>, Failure> {
         let Some(number) = i32::try_from(pid).ok().filter(|number| *number > 0) else { return Ok(None) };
         let process = match process::pidfd_open(Pid::from_raw(number)) {
             Ok(process) => process,

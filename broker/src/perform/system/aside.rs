@@ -1,5 +1,6 @@
 //! Looks that the kernel may not come back from, made by a process of their own.
 
+use crate::sys::fs::root;
 use crate::sys::process::{self, Forked};
 use crate::sys::socket::retry;
 use nix::errno::Errno;
@@ -21,15 +22,17 @@ const FIRST: i32 = 3;
 const ANSWER: usize = 512;
 
 /// What `look` gives, within `patience`; `ETIMEDOUT` if it takes longer. It is made by a fork of this process, which is ended
-/// then: where not even that can be done at once, it stays behind by itself.
+/// then: where not even that can be done at once, it stays behind by itself. Of the session's descriptors it has those in
+/// `kept`, and those of the root that is set.
 pub(super) fn aside<T: Serialize + DeserializeOwned>(
     patience: Duration,
+    kept: &[&OwnedFd],
     look: impl FnOnce() -> nix::Result<T>,
 ) -> nix::Result<T> {
     let (answer, tell) = pipe2(OFlag::O_CLOEXEC)?;
     match process::fork()? {
         Forked::Child => {
-            say(&tell, look);
+            say(&tell, kept, look);
             process::exit_now(0)
         }
         Forked::Parent { process, .. } => {
@@ -47,10 +50,14 @@ pub(super) fn aside<T: Serialize + DeserializeOwned>(
     }
 }
 
-/// The child's part. Nothing of the session stays open in it: it may outlive the session.
-fn say<T: Serialize>(tell: &OwnedFd, look: impl FnOnce() -> nix::Result<T>) {
+/// The child's part. Nothing else of the session stays open in it: it may outlive the session.
+fn say<T: Serialize>(tell: &OwnedFd, kept: &[&OwnedFd], look: impl FnOnce() -> nix::Result<T>) {
+    let root = root::get();
+    let of_root = root.iter().flat_map(|root| root.descriptors());
+    let mut kept: Vec<_> = kept.iter().copied().chain([tell]).chain(of_root).map(AsRawFd::as_raw_fd).collect();
+    kept.sort_unstable();
     let alone = prctl::set_pdeathsig(Signal::SIGKILL);
-    let alone = alone.and_then(|()| process::close_all_but(FIRST, &[tell.as_raw_fd()]));
+    let alone = alone.and_then(|()| process::close_all_but(FIRST, &kept));
     let found = alone.and_then(|()| look()).map_err(|errno| errno as i32);
     if let Ok(answer) = wire::encode(&found) {
         // Nobody is left to tell where it fails.

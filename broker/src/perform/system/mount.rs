@@ -3,7 +3,7 @@
 use super::aside::aside;
 use super::*;
 use crate::perform::fs::join;
-use crate::sys::fs::{self, Links};
+use crate::sys::fs::{self, Links, root};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statvfs::fstatvfs;
@@ -30,7 +30,7 @@ impl Perform for StatMount {
     fn perform(path: Granted<AbsPath>, state: &mut State) -> Result<MountUsage, Stop> {
         let path = path.into_inner();
         // Already finding it may hang, where a server is gone.
-        let usage = aside(PATIENCE.min(state.time_left()), || usage(&path));
+        let usage = aside(PATIENCE.min(state.time_left()), &[], || usage(&path));
         usage.map_err(|errno| refused(errno, "look at", &path).into())
     }
 }
@@ -82,7 +82,16 @@ impl Perform for Unmount {
         }
         // By the directory that was judged, whatever has its path by now.
         let place = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name.as_os_str());
-        Ok(unmount(&place).map_err(fault)?)
+        let unmounted = match root::get() {
+            None => unmount(&place),
+            // Only from inside of its namespace; there a process goes that knows nothing and says nothing but that.
+            Some(root) => aside(PATIENCE.min(state.time_left()), &[&dir], || {
+                root.go_there()?;
+                nix::unistd::fchdir(&dir)?;
+                unmount(Path::new(name.as_os_str()))
+            }),
+        };
+        Ok(unmounted.map_err(fault)?)
     }
 }
 

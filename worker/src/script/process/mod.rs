@@ -6,6 +6,7 @@ mod ipcs;
 mod kill;
 mod manager;
 mod monitor;
+mod namespaces;
 
 pub(super) use kill::{KillOptions, SignalNumber};
 pub(super) use manager::ProcessManager;
@@ -23,6 +24,7 @@ pub fn register(surface: &mut Surface) {
     files::register(surface);
     ipcs::register(surface);
     monitor::register(surface);
+    namespaces::register(surface);
 }
 
 /// What scripts are told when the session does not do what was asked.
