@@ -21,6 +21,8 @@ pub struct Config {
     pub policies: PathBuf,
     /// The worker's program; nothing looks for it beside the broker, then in `/usr/libexec/rex`.
     pub worker: Option<PathBuf>,
+    /// The program that speaks on the network; nothing looks for it beside the worker's.
+    pub net: Option<PathBuf>,
     /// The least level of the broker's own log: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
     /// Keep session and worker on one processor while they talk.
@@ -60,6 +62,7 @@ impl Default for Config {
             socket: "/run/rex/broker.sock".into(),
             policies: "/etc/rex/policies.d".into(),
             worker: None,
+            net: None,
             log_level: "info".into(),
             one_cpu: true,
             runs: Runs::default(),

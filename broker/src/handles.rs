@@ -3,6 +3,7 @@
 use crate::perform::Stop;
 use crate::perform::execute::Running;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
+use crate::perform::network::{KeptBody, OpenConnection};
 use crate::perform::process::Entered;
 use crate::perform::system::OpenLog;
 use crate::perform::systemd::Task;
@@ -26,6 +27,8 @@ enum Object {
     Program(Rc<Running>),
     Task(Rc<Task>),
     Entry(Entered),
+    Body(Rc<KeptBody>),
+    Connection { _open: OpenConnection },
 }
 
 /// The table of one session. Ids are counted up and never used again.
@@ -82,6 +85,16 @@ impl Handles {
     /// Keeps a task of the service manager. It is not followed any more when it is let go of.
     pub(crate) fn add_task(&mut self, task: Task) -> Result<Handle<handle::Task>, Failure> {
         self.add(Object::Task(Rc::new(task))).map(Handle::from_id)
+    }
+
+    /// Keeps a body.
+    pub(crate) fn add_body(&mut self, body: KeptBody) -> Result<Handle<handle::Body>, Failure> {
+        self.add(Object::Body(Rc::new(body))).map(Handle::from_id)
+    }
+
+    /// Keeps a connection.
+    pub(crate) fn add_connection(&mut self, connection: OpenConnection) -> Result<Handle<handle::Connection>, Failure> {
+        self.add(Object::Connection { _open: connection }).map(Handle::from_id)
     }
 
     /// Keeps what is to be left again. It is left when it is let go of.
@@ -143,6 +156,14 @@ impl Handles {
         match self.objects.get(&handle.id()) {
             Some(Object::Program(program)) => Ok(Rc::clone(program)),
             _ => Err(unknown("program")),
+        }
+    }
+
+    /// The body behind a handle.
+    pub(crate) fn body(&self, handle: Handle<handle::Body>) -> Result<Rc<KeptBody>, Stop> {
+        match self.objects.get(&handle.id()) {
+            Some(Object::Body(body)) => Ok(Rc::clone(body)),
+            _ => Err(unknown("body")),
         }
     }
 

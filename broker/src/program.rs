@@ -1,4 +1,4 @@
-//! Where the worker's program is.
+//! Where the programs are that run behind walls.
 
 use crate::config::Config;
 use crate::jail::{Program, SpawnError};
@@ -18,4 +18,9 @@ fn find(config: &Config) -> PathBuf {
         Some(own.parent()?.join("rex-worker")).filter(|path| path.is_file())
     };
     config.worker.clone().or_else(beside).unwrap_or_else(|| Path::new(INSTALLED).to_path_buf())
+}
+
+/// Where the program is that speaks on the network: the configured one, else the one beside the worker's.
+pub(crate) fn net(config: &Config) -> PathBuf {
+    config.net.clone().unwrap_or_else(|| find(config).with_file_name("rex-net"))
 }

@@ -49,6 +49,24 @@ pub enum Action {
     ProcessNetworkNamespace,
     /// `file_system::Action::"network_namespace"`
     FileNetworkNamespace,
+    /// `network::Action::"GET"`
+    HttpGet,
+    /// `network::Action::"HEAD"`
+    HttpHead,
+    /// `network::Action::"POST"`
+    HttpPost,
+    /// `network::Action::"PUT"`
+    HttpPut,
+    /// `network::Action::"DELETE"`
+    HttpDelete,
+    /// `network::Action::"PATCH"`
+    HttpPatch,
+    /// `network::Action::"OPTIONS"`
+    HttpOptions,
+    /// `network::Action::"connect"`
+    Connect,
+    /// `sysinfo::Action::"resolve_hostname"`
+    ResolveHostname,
     /// `systemd::Action::"start"`
     UnitStart,
     /// `systemd::Action::"stop"`
@@ -94,6 +112,15 @@ impl Action {
         Action::ProcessMountNamespace,
         Action::ProcessNetworkNamespace,
         Action::FileNetworkNamespace,
+        Action::HttpGet,
+        Action::HttpHead,
+        Action::HttpPost,
+        Action::HttpPut,
+        Action::HttpDelete,
+        Action::HttpPatch,
+        Action::HttpOptions,
+        Action::Connect,
+        Action::ResolveHostname,
         Action::UnitStart,
         Action::UnitStop,
         Action::UnitRestart,
@@ -126,6 +153,15 @@ impl Action {
             Action::ProcessMountNamespace => on_processes("mount_namespace"),
             Action::ProcessNetworkNamespace => on_processes("network_namespace"),
             Action::FileNetworkNamespace => on_files("network_namespace"),
+            Action::HttpGet => on_network("GET"),
+            Action::HttpHead => on_network("HEAD"),
+            Action::HttpPost => on_network("POST"),
+            Action::HttpPut => on_network("PUT"),
+            Action::HttpDelete => on_network("DELETE"),
+            Action::HttpPatch => on_network("PATCH"),
+            Action::HttpOptions => on_network("OPTIONS"),
+            Action::Connect => on_network("connect"),
+            Action::ResolveHostname => Names { namespace: "sysinfo", name: "resolve_hostname", group: "SysinfoAction" },
             Action::UnitStart => on_units("start"),
             Action::UnitStop => on_units("stop"),
             Action::UnitRestart => on_units("restart"),
@@ -156,6 +192,10 @@ const fn on_files(name: &'static str) -> Names {
 
 const fn on_processes(name: &'static str) -> Names {
     Names { namespace: "process_system", name, group: "ProcessAction" }
+}
+
+const fn on_network(name: &'static str) -> Names {
+    Names { namespace: "network", name, group: "NetworkAction" }
 }
 
 const fn on_units(name: &'static str) -> Names {

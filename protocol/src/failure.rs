@@ -98,6 +98,12 @@ pub enum FailureKind {
         /// The error's name: `org.freedesktop.DBus.Error.NoReply`.
         error: Text<256>,
     },
+    /// What is given is no URL, or none of a kind that can be requested; the message is why.
+    NoUrl,
+    /// A request over the network has no response; the message is why.
+    Request,
+    /// A host has no address that can be found; the message is why.
+    NoHost,
     /// The service manager knows no unit of this name.
     NoUnit,
     /// What the service manager was asked to do did not succeed.

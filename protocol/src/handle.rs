@@ -35,6 +35,12 @@ pub enum Program {}
 /// Kind: namespaces that the session has entered; dropped, they are left.
 #[derive(Debug)]
 pub enum Entry {}
+/// Kind: the body of a response.
+#[derive(Debug)]
+pub enum Body {}
+/// Kind: a connection to another host.
+#[derive(Debug)]
+pub enum Connection {}
 /// Kind: something that the service manager was asked and that is under way.
 #[derive(Debug)]
 pub enum Task {}

@@ -17,6 +17,8 @@ pub mod failure;
 pub mod fs;
 pub mod handle;
 pub mod limits;
+pub mod net;
+pub mod network;
 pub mod operation;
 pub mod operations;
 pub mod path;

@@ -5,6 +5,7 @@ use crate::{Called, Case};
 use rex_client::fs::*;
 use rex_client::{Action, Chunk, Failure, FailureKind, Handle, Text};
 use rex_protocol::failure::Denial;
+use rex_protocol::network::{Connect, Fetch, Method, ReadBody, Resolve, Transport};
 use rex_protocol::process::{
     EnterNamespaces, EnterNetwork, FilesOf, ListOpenFiles, ListProcesses, NETWORKS, Processes, Signal, SignalKind,
 };
@@ -92,6 +93,22 @@ cases! {
     ListSocketOwners: |_stage| ListSocketOwners { from: None };
     ListInterfaces: |_stage| ListInterfaces { skip: 0 };
     EnterNamespaces: |stage| EnterNamespaces { pid: stage.sleeper(), mount: true, net: true };
+    Connect: |stage| Connect {
+        host: Text::cut("127.0.0.1"),
+        port: stage.serve_once(),
+        transport: Transport::Tcp,
+    };
+    Resolve: |_stage| Resolve {
+        host: Text::cut("localhost"),
+        transport: Transport::Auto,
+        server: None,
+        timeout_seconds: 1,
+    };
+    Fetch: |stage| fetch(stage);
+    ReadBody: |stage| ReadBody {
+        body: stage.hold(stage.session().call(&fetch(stage)).map(|fetched| fetched.body.expect("a body"))),
+        offset: 0,
+    };
     StartUnit: |_stage| StartUnit { name: unit() };
     StopUnit: |_stage| StopUnit { name: unit() };
     RestartUnit: |_stage| RestartUnit { name: unit(), only_running: true };
@@ -355,5 +372,19 @@ impl Case for EnterNetwork {
         let name = name("new-network");
         stage.put_network(&std::path::Path::new(NETWORKS).join(name.as_os_str()));
         EnterNetwork { name }
+    }
+}
+
+/// A request by the method that is denied, if one is.
+fn fetch(stage: &Stage) -> Fetch {
+    let all = [Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch, Method::Options];
+    let method = all.into_iter().find(|method| stage.denied() == Some(method.action()));
+    Fetch {
+        method: method.unwrap_or(Method::Get),
+        url: Text::cut(format!("http://127.0.0.1:{}/", stage.serve_once())),
+        headers: Vec::new(),
+        body: None,
+        most: None,
+        time_ms: None,
     }
 }

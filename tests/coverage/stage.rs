@@ -11,7 +11,8 @@ use rex_tests::{Disk, Ran, programs};
 use std::any::Any;
 use std::cell::RefCell;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -30,7 +31,7 @@ const SETTINGS: &str = LoadSettings::PROGRAM;
 /// * `elsewhere/` and `new-mount/`, other file systems;
 ///
 /// and a session in which one action is forbidden, once the stage is [closed](Stage::close), on what is there then, and
-/// in any case on everything called `new...` and on what belongs to the system; on units with all but the session's first operation. So a call is prepared by means of the same action that it is denied.
+/// in any case on everything called `new...` and on what belongs to the system; on units and on the network with all but the session's first operation. So a call is prepared by means of the same action that it is denied.
 pub(crate) struct Stage {
     session: Session,
     policy: String,
@@ -180,6 +181,18 @@ impl Stage {
         self.held.borrow_mut().push(Box::new(disk));
     }
 
+    /// A server that answers one request with a few bytes, whatever it is. Gives its port.
+    pub(crate) fn serve_once(&self) -> u16 {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        std::thread::spawn(move || {
+            let Ok((mut stream, _)) = listener.accept() else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody");
+        });
+        port
+    }
+
     fn keep<K: 'static>(&self, held: Held<K>) -> Handle<K> {
         let handle = held.handle();
         self.held.borrow_mut().push(Box::new(held));
@@ -190,7 +203,7 @@ impl Stage {
 /// Forbids `denied` as [`Stage`] says.
 fn policy(denied: Option<Action>) -> String {
     let forbid = denied.map(|action| {
-        if action.namespace() == "systemd" {
+        if ["systemd", "network"].contains(&action.namespace()) {
             return format!(
                 "forbid(principal, action == {action}, resource) when {{ context.session.operations > 1 }};"
             );

@@ -4,6 +4,7 @@
 //! confirmed as far as the process can see it, and two layers are added that only the program itself can
 //! put on: a Landlock domain without any rule, and the list of system calls that remain.
 
+use crate::syscalls::Allowed;
 use crate::{sys, syscalls};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
@@ -32,13 +33,18 @@ pub enum SealError {
     },
 }
 
-/// Seals the calling process, which must have one thread and its socket at descriptor 3.
+/// Seals the calling process, which must have one thread and its socket at descriptor 3, for the work of a worker.
 pub fn seal() -> Result<(), SealError> {
+    seal_with(syscalls::ALLOWED)
+}
+
+/// Seals the calling process as [`seal`] does, with another list of the system calls that remain.
+pub fn seal_with(allowed: &[Allowed]) -> Result<(), SealError> {
     confirm_start()?;
     prctl::set_dumpable(false).map_err(|error| step("become undumpable", error))?;
     sys::prepare_random();
     renounce_files()?;
-    syscalls::restrict().map_err(|error| step("restrict system calls", error))
+    syscalls::restrict(allowed).map_err(|error| step("restrict system calls", error))
 }
 
 /// Looks for what the parent must have imposed, as far as it can be seen from here.

@@ -128,7 +128,14 @@ pub fn session_socket() -> OwnedFd {
 /// A descriptor that the session donated. An `OwnedFd` will not do: where it is checked, in debug builds, its end asks the
 /// kernel whether it is open, by a call that a sealed process does not have.
 #[derive(Debug)]
-pub(crate) struct Descriptor(RawFd);
+pub struct Descriptor(RawFd);
+
+impl Descriptor {
+    /// Its number.
+    pub fn number(&self) -> RawFd {
+        self.0
+    }
+}
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
@@ -139,17 +146,17 @@ impl Drop for Descriptor {
 
 /// What came in one packet.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub struct Received {
     /// How much of the buffer it fills.
-    pub(crate) length: usize,
+    pub length: usize,
     /// The descriptor that came with it, where one was to be taken.
-    pub(crate) descriptor: Option<Descriptor>,
+    pub descriptor: Option<Descriptor>,
     /// Whether more was sent than was taken: bytes or descriptors.
-    pub(crate) cut: bool,
+    pub cut: bool,
 }
 
 /// Receives one packet, and with `take` at most one descriptor. Others that are sent along do not come to be.
-pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::Result<Received> {
+pub fn receive(socket: &OwnedFd, buffer: &mut [u8], take: bool) -> nix::Result<Received> {
     let mut pieces = [IoSliceMut::new(buffer)];
     let mut space = take.then(|| nix::cmsg_space!(RawFd));
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;

@@ -14,6 +14,9 @@ use std::collections::HashMap;
 /// The names that the schema gives them.
 const NAMES: &[&str] = &["owner", "group", "mode", "size", "links"];
 
+/// Those that tell of an address.
+const OF_AN_ADDRESS: &[&str] = &["ip", "is_private", "is_loopback"];
+
 /// The attributes of one object, or none.
 #[derive(Debug, Default)]
 pub(super) struct Attributes(Option<FileStat>);
@@ -65,16 +68,23 @@ pub(super) fn are_read_by(policy: &Policy) -> bool {
     }
     let operators: &[&str] = if policy.effect() == Effect::Forbid { &[".", "has"] } else { &["."] };
     // A policy that cannot be looked into may read anything.
-    policy.to_json().map_or(true, |json| reads(&json, operators))
+    policy.to_json().map_or(true, |json| reads(&json, operators, NAMES))
 }
 
-fn reads(expression: &Value, operators: &[&str]) -> bool {
+/// Whether a policy reads, or asks for, an attribute that tells of an address.
+pub(super) fn of_an_address_are_read_by(policy: &Policy) -> bool {
+    policy.has_non_scope_constraint()
+        && policy.to_json().map_or(true, |json| reads(&json, &[".", "has"], OF_AN_ADDRESS))
+}
+
+fn reads(expression: &Value, operators: &[&str], attributes: &[&str]) -> bool {
     match expression {
-        Value::Array(items) => items.iter().any(|item| reads(item, operators)),
+        Value::Array(items) => items.iter().any(|item| reads(item, operators, attributes)),
         Value::Object(fields) => {
             let name = |operator: &&str| fields.get(*operator)?.get("attr")?.as_str();
             let mut names = operators.iter().filter_map(name);
-            names.any(|name| NAMES.contains(&name)) || fields.values().any(|value| reads(value, operators))
+            names.any(|name| attributes.contains(&name))
+                || fields.values().any(|value| reads(value, operators, attributes))
         }
         _ => false,
     }

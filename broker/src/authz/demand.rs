@@ -1,10 +1,14 @@
 //! What policy is asked, and what it answers.
 
+use super::address;
+use super::context::{number, text};
+use cedar_policy::RestrictedExpression;
 use rex_protocol::Action;
 use rex_protocol::failure::{Denial, Failure, FailureKind};
 use rex_protocol::fs::Argument;
 use rex_protocol::path::AbsPath;
 use std::fmt;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -40,6 +44,29 @@ pub enum Resource {
     Service(Rc<str>),
     /// `systemd::Systemd`: the service manager itself.
     Systemd,
+    /// `sysinfo::Hostname`: a host's name, as it is given.
+    Hostname(Rc<str>),
+    /// `network::url`
+    Url(Rc<Url>),
+}
+
+/// What is asked for over the network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Url {
+    /// The id: what was given, or what it was understood to be; of a connection the host alone.
+    pub text: String,
+    /// Its scheme; empty where it is none.
+    pub scheme: String,
+    /// Its host.
+    pub host: String,
+    /// Its port; 0 where it has none.
+    pub port: u16,
+    /// Its path.
+    pub path: String,
+    /// What stands behind `?`.
+    pub query: String,
+    /// The address that is tried; nothing where it is not known yet.
+    pub ip: Option<IpAddr>,
 }
 
 /// A process as policy knows it. Processes that differ in anything of it are different resources.
@@ -57,7 +84,8 @@ pub struct ProcessIdentity {
 
 impl Resource {
     /// The names of all their types in the schema.
-    pub(super) const TYPES: &'static [&'static str] = &[DIR, FILE, SYSINFO, SYSCTL, PROCESS, SERVICE, SYSTEMD];
+    pub(super) const TYPES: &'static [&'static str] =
+        &[DIR, FILE, SYSINFO, SYSCTL, PROCESS, SERVICE, SYSTEMD, HOSTNAME, URL];
 
     /// The name of its type in the schema.
     pub const fn type_name(&self) -> &'static str {
@@ -69,6 +97,8 @@ impl Resource {
             Resource::Process(_) => PROCESS,
             Resource::Service(_) => SERVICE,
             Resource::Systemd => SYSTEMD,
+            Resource::Hostname(_) => HOSTNAME,
+            Resource::Url(_) => URL,
         }
     }
 
@@ -79,7 +109,8 @@ impl Resource {
             // There is one of each; policies name it by its type.
             Resource::Sysinfo | Resource::Sysctl | Resource::Systemd => "system".to_owned(),
             Resource::Process(process) => process.pid.to_string(),
-            Resource::Service(name) => name.to_string(),
+            Resource::Service(name) | Resource::Hostname(name) => name.to_string(),
+            Resource::Url(url) => url.text.clone(),
         }
     }
 
@@ -87,26 +118,47 @@ impl Resource {
     pub const fn path(&self) -> Option<&AbsPath> {
         match self {
             Resource::Dir(path) | Resource::File(path) => Some(path),
-            Resource::Sysinfo | Resource::Sysctl | Resource::Process(_) | Resource::Service(_) | Resource::Systemd => {
-                None
-            }
+            _ => None,
         }
     }
 
     /// The attributes that are known without a look at it, besides `path`.
-    pub(super) fn attributes(&self) -> Vec<(&'static str, String)> {
+    pub(super) fn attributes(&self) -> Vec<(&'static str, RestrictedExpression)> {
         match self {
             Resource::Dir(_) | Resource::File(_) | Resource::Sysinfo | Resource::Sysctl | Resource::Systemd => {
                 Vec::new()
             }
-            Resource::Service(name) => vec![("name", name.to_string())],
+            Resource::Service(name) => vec![("name", text(name))],
+            Resource::Hostname(name) => vec![("hostname", text(name))],
             Resource::Process(process) => vec![
-                ("pid", process.pid.to_string()),
-                ("name", process.name.clone()),
-                ("username", process.username.clone()),
-                ("command", process.command.clone()),
+                ("pid", text(&process.pid.to_string())),
+                ("name", text(&process.name)),
+                ("username", text(&process.username)),
+                ("command", text(&process.command)),
             ],
+            Resource::Url(url) => url.attributes(),
         }
+    }
+}
+
+impl Url {
+    fn attributes(&self) -> Vec<(&'static str, RestrictedExpression)> {
+        let mut attributes = vec![
+            ("url", text(&self.text)),
+            ("scheme", text(&self.scheme)),
+            ("host", text(&self.host)),
+            ("port", number(self.port.into())),
+            ("path", text(&self.path)),
+            ("query", text(&self.query)),
+        ];
+        if let Some(ip) = self.ip {
+            attributes.extend([
+                ("ip", RestrictedExpression::new_ip(ip.to_string())),
+                ("is_private", RestrictedExpression::new_bool(address::is_private(ip))),
+                ("is_loopback", RestrictedExpression::new_bool(address::is_loopback(ip))),
+            ]);
+        }
+        attributes
     }
 }
 
@@ -119,11 +171,19 @@ const SYSCTL: &str = "sysctl::Sysctl";
 const PROCESS: &str = "process_system::Process";
 const SERVICE: &str = "systemd::Service";
 const SYSTEMD: &str = "systemd::Systemd";
+const HOSTNAME: &str = "sysinfo::Hostname";
+const URL: &str = "network::url";
 
 /// As denials show it: the type and the bare id.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}::{}", self.type_name(), self.id())
+        match self {
+            // Ids that are no paths, and hold anything.
+            Resource::Url(_) | Resource::Hostname(_) => {
+                write!(f, "{}::\"{}\"", self.type_name(), self.id().escape_debug())
+            }
+            _ => write!(f, "{}::{}", self.type_name(), self.id()),
+        }
     }
 }
 

@@ -111,9 +111,9 @@ impl Fixed {
     ) -> Result<(Request, Entities), EntityError> {
         let action = self.action(demand.action)?;
         let mut attributes = attributes.for_entity();
-        let known = demand.resource.attributes().into_iter();
-        let known = known.chain(facts.path.clone().map(|path| ("path", path)));
-        attributes.extend(known.map(|(name, value)| (name.to_owned(), RestrictedExpression::new_string(value))));
+        let path = facts.path.clone().map(|path| ("path", RestrictedExpression::new_string(path)));
+        let known = demand.resource.attributes().into_iter().chain(path);
+        attributes.extend(known.map(|(name, value)| (name.to_owned(), value)));
         let parents = facts.ancestors.iter().cloned().collect();
         let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
         let (context, of_context) = context::of(&demand.context, session)?;

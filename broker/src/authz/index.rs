@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) conditions: Vec<Condition>,
     /// Whether the policy applies wherever the conditions hold.
     pub(super) whole: bool,
+    /// Whether it reads what an address is like.
+    pub(super) reads_address: bool,
 }
 
 impl Index {
@@ -54,7 +56,8 @@ impl Index {
                 Some(Key::Prefix(prefix)) => index.by_prefix.entry(prefix.to_owned()).or_default().push(at),
                 None => index.rest.push(at),
             }
-            index.rows.push(Row { policy: policy.clone(), conditions, whole });
+            let reads_address = attributes::of_an_address_are_read_by(policy);
+            index.rows.push(Row { policy: policy.clone(), conditions, whole, reads_address });
         }
         index
     }

@@ -3,6 +3,7 @@
 //! [`PolicyStore::load`] parses and indexes policies once; [`Authorizer`] holds them for one run and its principal
 //! and answers [`Demand`]s. It is the only maker of [`Granted`].
 
+mod address;
 mod attributes;
 mod bounds;
 mod conditions;
@@ -19,7 +20,7 @@ mod setting;
 mod warning;
 
 pub(crate) use context::tags;
-pub use demand::{Context, Decision, Demand, Granted, Principal, ProcessIdentity, ProgramContext, Resource};
+pub use demand::{Context, Decision, Demand, Granted, Principal, ProcessIdentity, ProgramContext, Resource, Url};
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use reach::{Place, Reach};

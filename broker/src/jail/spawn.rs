@@ -31,20 +31,35 @@ const FIRST_ID: u32 = 2_000_000_000;
 const NAMESPACES: libc::c_int =
     libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The worker's executable, opened once: what a file of that name becomes later does not matter.
+/// The first of those that programs on the network run under, beyond all of workers: process numbers end at 2^22.
+const FIRST_NET_ID: u32 = FIRST_ID + (1 << 23);
+
+/// The executable of what runs behind walls, opened once: what a file of that name becomes later does not matter.
 #[derive(Debug)]
 pub struct Program {
     file: OwnedFd,
+    /// As it appears in lists of processes.
+    name: &'static CStr,
+    first_id: u32,
 }
 
 impl Program {
-    /// Opens the executable at `path`.
+    /// Opens the worker's at `path`.
     pub fn open(path: &Path) -> Result<Self, SpawnError> {
-        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-        let file = nix::fcntl::open(path, flags, Mode::empty())
-            .map_err(|error| SpawnError(format!("cannot open the worker's program `{}`: {error}", path.display())))?;
-        Ok(Self { file })
+        let file = open(path, "the worker's program")?;
+        Ok(Self { file, name: c"rex-worker", first_id: FIRST_ID })
     }
+
+    /// Opens the one that speaks on the network at `path`.
+    pub fn open_net(path: &Path) -> Result<Self, SpawnError> {
+        let file = open(path, "the network's program")?;
+        Ok(Self { file, name: c"rex-net", first_id: FIRST_NET_ID })
+    }
+}
+
+fn open(path: &Path, what: &str) -> Result<OwnedFd, SpawnError> {
+    nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(|error| SpawnError(format!("cannot open {what} `{}`: {error}", path.display())))
 }
 
 /// What a worker may use, set before it starts.
@@ -122,8 +137,9 @@ impl Jail {
             Walls { namespaces: false, user_namespace: false, identity: None },
         ];
         if root {
-            // The parent's number is unique among running sessions, and each has one worker.
-            let own = FIRST_ID + std::process::id();
+            // The parent's number is unique among running sessions, and each has one worker, and one program at a time that
+            // speaks on the network.
+            let own = program.first_id + std::process::id();
             ladder.iter_mut().filter(|walls| !walls.user_namespace).for_each(|walls| walls.identity = Some(own));
         }
         let mut refused = Errno::EPERM;
@@ -165,6 +181,7 @@ impl Jail {
             let none: Option<&str> = None;
             mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("make mounts private"))?;
         }
+        let name = program.name;
         let (program, moved) = arrange_descriptors(program, theirs, reporter)?;
         // Its old number is closed already.
         std::mem::forget(std::mem::replace(reporter, moved));
@@ -177,7 +194,7 @@ impl Jail {
         prctl::set_no_new_privs().map_err(step("set no_new_privs"))?;
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("tie its life to the session's"))?;
         landlock::confine(program.as_fd())?;
-        let arguments: [&CStr; 1] = [c"rex-worker"];
+        let arguments: [&CStr; 1] = [name];
         let environment: [&CStr; 0] = [];
         let error = match execveat(&program, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH) {
             Ok(never) => match never {},

@@ -2,6 +2,7 @@
 
 pub(crate) mod execute;
 pub(crate) mod fs;
+pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod system;
 pub(crate) mod systemd;

@@ -4,13 +4,14 @@
 //! as little as a worker: what it must not send ends its own run. Unlike a worker it is given no descriptors.
 
 use super::connection::Connection;
-use super::start::Caller;
+use super::start::{self, Caller};
 use super::state::State;
 use super::submission::{self, Fault, Origin};
 use super::{ending, facts};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::dispatch;
+use crate::program;
 use crate::sys::socket::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::client::{EndClass, Ending, FromClient, LimitRequest, Operate, ToClient, Usage};
@@ -35,7 +36,8 @@ pub(super) fn serve(
     tracing::info!(client = caller.pid, "run without a script begins");
     let authorizer = Authorizer::new(caller.principal.clone(), stores)
         .with_session(origin.via(), |session| facts::add(session, &caller, None, operate.reason.as_deref()));
-    let state = State::new(authorizer, limits).without_donations();
+    let watched = start::watch(connection, caller.process.as_ref());
+    let state = State::new(authorizer, limits).without_donations().with_net(program::net(config), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();

@@ -10,6 +10,7 @@ use super::{direct, ending, facts};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
+use crate::program;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -195,7 +196,8 @@ impl Prepared {
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
             return ending::tell(connection, ending::violation(&violation), usage);
         }
-        let state = State::new(authorizer, limits);
+        let watched = watch(connection, process.as_ref());
+        let state = State::new(authorizer, limits).with_net(program::net(config), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
@@ -214,6 +216,13 @@ impl Prepared {
         usage.total_ns = ending::nanoseconds(begun.elapsed());
         ending::tell(connection, ending, usage);
     }
+}
+
+/// What ends long waits of a run: a word of its client, or its end.
+pub(super) fn watch(connection: &Connection, process: Option<&OwnedFd>) -> Vec<OwnedFd> {
+    let descriptors = std::iter::once(connection.as_fd()).chain(process.map(AsFd::as_fd));
+    // Where there are no descriptors left, nothing more can be done anyway.
+    descriptors.filter_map(|descriptor| descriptor.try_clone_to_owned().ok()).collect()
 }
 
 /// Sends script and arguments. They are not looked at.

@@ -4,11 +4,15 @@ use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent, Via}
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::Failure;
+use rex_protocol::failure::FailureKind;
 use rex_protocol::limits::Limits;
 use rex_protocol::path::AbsPath;
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -28,6 +32,10 @@ pub(crate) struct State {
     /// A descriptor that goes out with the answer.
     donation: Option<OwnedFd>,
     account: Account,
+    /// The program that speaks on the network.
+    net: PathBuf,
+    /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
+    watched: Vec<OwnedFd>,
 }
 
 /// What has happened so far.
@@ -56,6 +64,45 @@ impl State {
             donates: true,
             donation: None,
             account: Account::default(),
+            net: PathBuf::new(),
+            watched: Vec::new(),
+        }
+    }
+
+    /// With the program that speaks on the network, and with what ends long waits where it becomes readable.
+    pub(crate) fn with_net(self, net: PathBuf, watched: Vec<OwnedFd>) -> Self {
+        Self { net, watched, ..self }
+    }
+
+    /// The program that speaks on the network.
+    pub(crate) fn net(&self) -> &Path {
+        &self.net
+    }
+
+    /// Waits until a descriptor is ready, or `deadline` has come: then it is false. A failure where the run has to end first.
+    pub(crate) fn wait(&self, on: impl AsFd, events: PollFlags, deadline: Instant) -> Result<bool, Failure> {
+        loop {
+            let mut polled = vec![PollFd::new(on.as_fd(), events)];
+            polled.extend(self.watched.iter().map(|watched| PollFd::new(watched.as_fd(), PollFlags::POLLIN)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = PollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX);
+            match poll(&mut polled, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => {
+                    let message = format!("cannot wait: {}", errno.desc());
+                    return Err(Failure::new(FailureKind::Refused { errno: errno as i32 }, message));
+                }
+            }
+            let mut ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
+            if ready.next() == Some(true) {
+                return Ok(true);
+            }
+            if ready.any(|ready| ready) {
+                return Err(Failure::new(FailureKind::Refused { errno: libc::ECANCELED }, "the run was interrupted"));
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
         }
     }
 
@@ -105,6 +152,11 @@ impl State {
     /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
     pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         self.authorizer.demand(demands)
+    }
+
+    /// See [`Authorizer::demand_before_the_address`].
+    pub(crate) fn demand_before_the_address(&mut self, demand: &Demand) -> Result<(), Failure> {
+        self.authorizer.demand_before_the_address(demand)
     }
 
     /// Whether policy allows all of `demands`, for what is left out where it does not.

@@ -25,6 +25,7 @@ pub mod link;
 pub mod log;
 pub mod metadata;
 pub mod moving;
+mod network;
 pub mod options;
 pub mod process;
 mod reading;
@@ -170,6 +171,7 @@ pub fn register(surface: &mut Surface) {
     systemd::register(surface);
     transport::register(surface);
     system::register(surface);
+    network::register(surface);
     command::register(surface);
     import::register(surface);
 }

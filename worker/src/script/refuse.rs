@@ -84,7 +84,10 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
             );
             (Io::ProcessNamespaceFatalError, text)
         }
-        FailureKind::NoBus
+        FailureKind::NoUrl
+        | FailureKind::Request
+        | FailureKind::NoHost
+        | FailureKind::NoBus
         | FailureKind::Bus { .. }
         | FailureKind::NoUnit
         | FailureKind::Job

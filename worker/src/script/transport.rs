@@ -1,14 +1,25 @@
 //! The protocols of connections and of name servers.
 
 use super::Surface;
+use rex_protocol::network::Transport;
 
 /// How bytes get to the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TransportProtocol {
+pub(super) enum TransportProtocol {
     Udp,
     Tcp,
     /// Whichever of them does.
     Auto,
+}
+
+impl From<TransportProtocol> for Transport {
+    fn from(protocol: TransportProtocol) -> Self {
+        match protocol {
+            TransportProtocol::Udp => Transport::Udp,
+            TransportProtocol::Tcp => Transport::Tcp,
+            TransportProtocol::Auto => Transport::Auto,
+        }
+    }
 }
 
 /// Registers the protocols.

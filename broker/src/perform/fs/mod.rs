@@ -31,6 +31,7 @@ pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
 pub(in crate::perform) use open::{open_program, open_table};
 pub(crate) use put::Draft;
+pub(in crate::perform) use read::read_at;
 pub(crate) use redact::Dictionary;
 
 use super::Stop;

@@ -43,7 +43,7 @@ pub(super) fn readable(file: &OpenRegularFile) -> Result<(), Failure> {
 }
 
 /// Up to `most` bytes from `offset` on; fewer at the end.
-pub(super) fn read_at(fd: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec<u8>> {
+pub(in crate::perform) fn read_at(fd: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec<u8>> {
     let mut bytes = vec![0; most];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -1,7 +1,8 @@
 //! Commands that tell of the system: `free`, `nproc`, `uname`, `hostname`, `dmesg`, `sysctl_*`, `df`, `iostat`,
-//! `lsblk`, `ip_addr`, `netstat`. Their errors are bare messages.
+//! `lsblk`, `curl`, `resolve`, `ip_addr`, `netstat`. Their errors are bare messages.
 
 use crate::error::{Result, bare};
+use crate::script::network;
 use crate::script::system::filesystems::{self, FilesystemOptions};
 use crate::script::system::{info, interfaces, iostat, kernel_log, lsblk, sockets, sysctl};
 use crate::script::{Surface, item, record};
@@ -40,6 +41,10 @@ pub(super) fn register(surface: &mut Surface) {
     surface.function("iostat", move || iostat::read(&channel).map_err(bare));
     let channel = surface.channel();
     surface.function("lsblk", move || lsblk::read(&channel).map_err(bare));
+    let channel = surface.channel();
+    surface.function("curl", move |url: &str| network::curl(&channel, url).map_err(bare));
+    let channel = surface.channel();
+    surface.function("resolve", move |host: &str| network::resolve(&channel, host).map_err(bare));
     let channel = surface.channel();
     surface.function("ip_addr", move || interfaces::list(&channel).map_err(bare));
     let channel = surface.channel();

@@ -5,6 +5,7 @@ use crate::channel::Channel;
 use crate::error::{Error, Result, Systeminfo};
 use crate::format::kernel::memory::{self, Memory, Swap};
 use crate::format::kernel::processors;
+use crate::script::network::ResolveOptions;
 use crate::script::record::{self, Property};
 use crate::script::{Surface, number};
 use rex_protocol::Failure;
@@ -112,6 +113,7 @@ pub(super) fn register(surface: &mut Surface) {
     surface.function("hostname", |info: &mut SystemInfo| hostname(&info.0));
     surface.function("uname_info", |info: &mut SystemInfo| names(&info.0));
     surface.function("slab_info", |info: &mut SystemInfo| slabs::read(&info.0));
+    surface.function("resolve_hostname", |info: &mut SystemInfo, options: ResolveOptions| options.ask(&info.0));
     surface.function("dmesg_info", |info: &mut SystemInfo, options: kernel_log::DmesgOptions| {
         kernel_log::read(&info.0, options.human_readable_time)
     });

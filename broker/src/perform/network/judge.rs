@@ -1,0 +1,43 @@
+//! What policy says of hosts and their addresses, before and after these are known.
+
+use crate::authz::{Demand, Resource, Url};
+use crate::session::State;
+use rex_protocol::Action;
+use rex_protocol::failure::Failure;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+/// What is asked for: each of these must be allowed.
+pub(super) struct Asked {
+    pub(super) action: Action,
+    pub(super) urls: Vec<Url>,
+}
+
+impl Asked {
+    /// Asks what can be asked without an address.
+    pub(super) fn before(&self, state: &mut State) -> Result<(), Failure> {
+        self.demands(None).iter().try_for_each(|demand| state.demand_before_the_address(demand))
+    }
+
+    /// The addresses that are allowed; a failure where none is.
+    pub(super) fn allowed(&self, addresses: &[IpAddr], state: &mut State) -> Result<Vec<IpAddr>, Failure> {
+        let mut denied = None;
+        let mut allowed = Vec::new();
+        for address in addresses {
+            match state.demand(&self.demands(Some(*address))) {
+                Ok(()) => allowed.push(*address),
+                Err(failure) => drop(denied.get_or_insert(failure)),
+            }
+        }
+        match denied {
+            Some(failure) if allowed.is_empty() => Err(failure),
+            _ => Ok(allowed),
+        }
+    }
+
+    /// What is asked about one address.
+    pub(super) fn demands(&self, ip: Option<IpAddr>) -> Vec<Demand> {
+        let of = |url: &Url| Demand::new(self.action, Resource::Url(Rc::new(Url { ip, ..url.clone() })));
+        self.urls.iter().map(of).collect()
+    }
+}
