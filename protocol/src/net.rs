@@ -100,6 +100,10 @@ pub enum FromNet {
 pub struct ParsedUrl {
     /// All of it.
     pub url: Text<URL>,
+    /// The same without a user and a password.
+    pub plain: Text<URL>,
+    /// Whether it differs from what was given by nothing but the encoding of characters.
+    pub only_encoded: bool,
     /// `http` or another.
     pub scheme: Text<64>,
     /// The host, without brackets; empty where it has none.

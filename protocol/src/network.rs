@@ -32,6 +32,10 @@ pub enum Method {
 }
 
 impl Method {
+    /// Each of them.
+    pub const ALL: &'static [Method] =
+        &[Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Patch, Method::Options];
+
     /// As it stands in a request: `GET`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ use super::*;
 use crate::authz::{Granted, Url};
 use crate::sys::fs::{self, Links, root};
 use nix::fcntl::OFlag;
+use rex_protocol::Action;
 use rex_protocol::net::{NetRequest, ParsedUrl};
 use rex_protocol::network::{Fetch, Fetched, HEADER, Method, RESPONSE_BODY, ReadBody};
 use rex_protocol::path::AbsPath;
@@ -84,11 +85,11 @@ fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut S
         Ok(url) if matches!(&*url.scheme, "http" | "https") && !url.host.is_empty() => url,
         understood => {
             // Policy is asked about what is none, too: it comes first.
-            Asked { action, urls: vec![of_text(&fetch.url)] }.before(state)?;
+            Asked { action, urls: vec![of_text(&fetch.url)], same: None }.before(state)?;
             return Err(Failure::new(FailureKind::NoUrl, understood.err().unwrap_or_default()));
         }
     };
-    let asked = Asked { action, urls: urls(&fetch.url, base.is_some(), &url) };
+    let asked = asked(action, &fetch.url, base.is_some(), &url);
     let addresses = match url.host.parse::<IpAddr>() {
         Ok(address) => asked.allowed(&[address], state)?,
         Err(_) => {
@@ -119,7 +120,7 @@ fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut S
 
 /// What policy is asked about: the text as it was given and, where it was understood to be more than that, what is requested. A
 /// path that is empty is one of a slash.
-fn urls(given: &str, is_redirect: bool, understood: &ParsedUrl) -> Vec<Url> {
+fn asked(action: Action, given: &str, is_redirect: bool, understood: &ParsedUrl) -> Asked {
     let of = |text: &str| Url {
         text: text.to_owned(),
         scheme: understood.scheme.to_string(),
@@ -129,12 +130,16 @@ fn urls(given: &str, is_redirect: bool, understood: &ParsedUrl) -> Vec<Url> {
         query: understood.query.to_string(),
         ip: None,
     };
-    let requested = &*understood.url;
+    let requested = &*understood.plain;
     if is_redirect {
-        return vec![of(requested)];
+        return Asked { action, urls: vec![of(requested)], same: None };
     }
-    let same = given == requested || (&*understood.path == "/" && format!("{given}/") == requested);
-    if same { vec![of(given)] } else { vec![of(given), of(requested)] }
+    let is_it = given == requested || (&*understood.path == "/" && format!("{given}/") == requested);
+    match (is_it, understood.only_encoded) {
+        (true, _) => Asked { action, urls: vec![of(given)], same: None },
+        (false, true) => Asked { action, urls: vec![of(given)], same: Some(of(requested)) },
+        (false, false) => Asked { action, urls: vec![of(given), of(requested)], same: None },
+    }
 }
 
 /// What is no URL has no parts.
@@ -240,6 +245,8 @@ mod tests {
     fn url(text: &str, path: &str) -> ParsedUrl {
         ParsedUrl {
             url: Text::cut(text),
+            plain: Text::cut(text),
+            only_encoded: false,
             scheme: Text::cut("http"),
             host: Text::cut("a"),
             port: 80,
@@ -251,7 +258,8 @@ mod tests {
     #[test]
     fn what_is_understood_otherwise_is_asked_about_too() {
         let asked = |given: &str, is_redirect, understood: &str, path: &str| -> Vec<String> {
-            urls(given, is_redirect, &url(understood, path)).into_iter().map(|url| url.text).collect()
+            let asked = super::asked(Action::HttpGet, given, is_redirect, &url(understood, path));
+            asked.urls.into_iter().map(|url| url.text).collect()
         };
         assert_eq!(asked("http://a", false, "http://a/", "/"), ["http://a"]);
         assert_eq!(asked("http://a/x", false, "http://a/x", "/x"), ["http://a/x"]);

@@ -11,6 +11,8 @@ use std::rc::Rc;
 pub(super) struct Asked {
     pub(super) action: Action,
     pub(super) urls: Vec<Url>,
+    /// And this must not be forbidden: it says the same with other characters.
+    pub(super) same: Option<Url>,
 }
 
 impl Asked {
@@ -24,7 +26,9 @@ impl Asked {
         let mut denied = None;
         let mut allowed = Vec::new();
         for address in addresses {
-            match state.demand(&self.demands(Some(*address))) {
+            let same = self.same.iter().map(|url| self.demand(url, Some(*address)));
+            let judged = state.demand(&self.demands(Some(*address)));
+            match judged.and_then(|()| same.into_iter().try_for_each(|demand| state.unless_forbidden(&demand))) {
                 Ok(()) => allowed.push(*address),
                 Err(failure) => drop(denied.get_or_insert(failure)),
             }
@@ -37,7 +41,10 @@ impl Asked {
 
     /// What is asked about one address.
     pub(super) fn demands(&self, ip: Option<IpAddr>) -> Vec<Demand> {
-        let of = |url: &Url| Demand::new(self.action, Resource::Url(Rc::new(Url { ip, ..url.clone() })));
-        self.urls.iter().map(of).collect()
+        self.urls.iter().map(|url| self.demand(url, ip)).collect()
+    }
+
+    fn demand(&self, url: &Url, ip: Option<IpAddr>) -> Demand {
+        Demand::new(self.action, Resource::Url(Rc::new(Url { ip, ..url.clone() })))
     }
 }

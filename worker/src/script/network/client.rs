@@ -63,16 +63,11 @@ const REQUEST: &[Property<Request>] = &[
 const RESPONSE: &[Property<Response>] =
     &[("status", |response| response.status.into()), ("text", |response| response.text.to_string().into())];
 
-/// As requests show it: `Get`.
+/// As requests show it: `Get`, and others as they are sent.
 const fn shown(method: Method) -> &'static str {
     match method {
         Method::Get => "Get",
-        Method::Head => "Head",
-        Method::Post => "Post",
-        Method::Put => "Put",
-        Method::Delete => "Delete",
-        Method::Patch => "Patch",
-        Method::Options => "Options",
+        other => other.name(),
     }
 }
 
@@ -211,17 +206,12 @@ pub(super) fn register(surface: &mut Surface) {
             u64::try_from(seconds).map_err(|_| format!("Parameter 'seconds' conversion failed: {OUT_OF_RANGE}"))?;
         Ok(Client { time_ms: Some(seconds.saturating_mul(1000)), ..client.clone() })
     });
-    for (name, method) in [
-        ("get", Method::Get),
-        ("head", Method::Head),
-        ("post", Method::Post),
-        ("put", Method::Put),
-        ("delete", Method::Delete),
-        ("patch", Method::Patch),
-        ("options", Method::Options),
-    ] {
-        surface.function(name, move |client: &mut Client, url: &str| client.request(method, url));
-    }
+    surface.function("get", |client: &mut Client, url: &str| client.request(Method::Get, url));
+    surface.function("request", |client: &mut Client, method: &str, url: &str| -> Result<Request> {
+        let known = Method::ALL.iter().find(|known| known.name() == method);
+        let none = || Error::new(Network::Other, format!("`{method}` is no method that can be sent"));
+        Ok(client.request(*known.ok_or_else(none)?, url))
+    });
     surface.function("header", |request: &mut Request, name: &str, value: &str| request.header(name, value));
     surface.function("body", |request: &mut Request, body: &str| request.body(body));
     surface.function("send", |request: &mut Request| request.send());
