@@ -144,3 +144,42 @@ fn a_run_that_ends_inside_leaves_nothing() {
     daemon.until("nothing is left", Daemon::is_idle);
     assert_eq!(daemon.run("1").output(), "1");
 }
+
+/// Through `mem` a script could write into its own session.
+#[test]
+fn the_sessions_own_files_are_not_reached_by_another_path() {
+    if !is_root() {
+        return skip("only root enters namespaces");
+    }
+    let folder = scratch();
+    let inside = Inside::new(folder.path(), "mkdir all && mount --bind /proc all && touch ready; exec sleep 60");
+    let daemon = Daemon::start(&Settings::default());
+    let script = format!(
+        "fn mem(dir) {{
+             try {{ dir.open_file(\"mem\", OpenFileOptions().read(true).write(true).build()); return 1; }} catch {{ return 0; }}
+         }}
+         fn at(path) {{ DirConfig().path(path).build().open(OpenDirOptions().follow_symlinks(true).build()) }}
+         let reached = 0;
+         let all = ProcessManager().nsenter(NamespaceOptions().pid({}).mount(true).build(), || {{
+             for name in [\"self\", \"thread-self\"] {{
+                 try {{ reached += mem(at(\"{folder}/all/\" + name)); }} catch {{}}
+             }}
+             at(\"{folder}/all\")
+         }});
+         let brokers = 0;
+         for process in ProcessManager().processes() {{
+             if process.name != \"rex-broker\" {{ continue; }}
+             brokers += 1;
+             let entries = all.list_entries();
+             let pid = process.pid.to_string();
+             if pid in entries {{
+                 try {{ reached += mem(entries[pid].open_as_dir(OpenDirOptions().build())); }} catch {{}}
+             }}
+         }}
+         [reached, brokers > 0, all.open_file(\"uptime\", OpenFileOptions().read(true).build()).read().len() > 0]",
+        inside.pid(),
+        folder = folder.path().display()
+    );
+    let ran = daemon.run(&script);
+    assert_eq!(ran.output(), "[0, true, true]", "{}", ran.stdout);
+}

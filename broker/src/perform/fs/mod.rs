@@ -17,6 +17,7 @@ mod moving;
 mod named;
 mod newfile;
 mod open;
+mod own;
 mod put;
 mod read;
 mod redact;
@@ -33,6 +34,8 @@ pub(in crate::perform) use open::{open_program, open_table};
 pub(crate) use put::Draft;
 pub(in crate::perform) use read::read_at;
 pub(crate) use redact::Dictionary;
+
+use own::{confirm_not_our_own, not_our_own};
 
 use super::Stop;
 use crate::authz::{Demand, Resource};
@@ -193,21 +196,10 @@ pub(in crate::perform) fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<Ab
     not_our_own(&real).map(|()| real)
 }
 
-/// Refuses what the kernel tells of this very process, which is where `/proc/self` leads and never the script's own, but
-/// for the tables that are the same for everybody.
-fn not_our_own(real: &AbsPath) -> Result<(), Failure> {
-    let own = format!("/proc/{}", std::process::id());
-    let inside = real.as_bytes().strip_prefix(own.as_bytes()).filter(|rest| matches!(rest.first(), None | Some(b'/')));
-    let shared = |rest: &[u8]| rest.starts_with(b"/net/") || matches!(rest, b"/net" | b"/mounts" | b"/mountinfo");
-    match inside {
-        Some(rest) if !shared(rest) => Err(refused(Errno::EACCES, "open the broker's own", real)),
-        _ => Ok(()),
-    }
-}
-
 /// Kind and status of a pinned object.
 fn look(pin: &OwnedFd, path: &AbsPath) -> Result<(EntryKind, FileStat), Failure> {
     let stat = fstat(pin).map_err(|errno| refused(errno, "look at", path))?;
+    confirm_not_our_own(pin, path)?;
     Ok((entry_kind(fs::kind(&stat)), stat))
 }
 

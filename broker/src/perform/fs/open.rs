@@ -141,7 +141,7 @@ fn open_known(path: &AbsPath, links: Links) -> Result<OpenRegularFile, Failure> 
     // Of an entered namespace only its mounts are told.
     let mounts = root::get().filter(|_| path.as_bytes() == b"/proc/mounts");
     let pin = mounts.map_or_else(|| root::at_home(|| fs::pin(path, links)), |root| root.mounts()).map_err(fault)?;
-    let (kind, stat) = look(&pin, path)?;
+    let (kind, stat) = root::at_home(|| look(&pin, path))?;
     if kind != EntryKind::File {
         return Err(not_regular(path));
     }
