@@ -43,6 +43,8 @@ pub enum Action {
     SysinfoList,
     /// `sysctl::Action::"load"`
     SysctlLoad,
+    /// `process_system::Action::"trace"`
+    ProcessTrace,
     /// `process_system::Action::"mount_namespace"`
     ProcessMountNamespace,
     /// `process_system::Action::"network_namespace"`
@@ -109,6 +111,7 @@ impl Action {
         Action::FileUnmount,
         Action::SysinfoList,
         Action::SysctlLoad,
+        Action::ProcessTrace,
         Action::ProcessMountNamespace,
         Action::ProcessNetworkNamespace,
         Action::FileNetworkNamespace,
@@ -150,6 +153,7 @@ impl Action {
             Action::FileUnmount => on_files("unmount"),
             Action::SysinfoList => Names { namespace: "sysinfo", name: "list", group: "SysinfoAction" },
             Action::SysctlLoad => Names { namespace: "sysctl", name: "load", group: "SysctlAction" },
+            Action::ProcessTrace => on_processes("trace"),
             Action::ProcessMountNamespace => on_processes("mount_namespace"),
             Action::ProcessNetworkNamespace => on_processes("network_namespace"),
             Action::FileNetworkNamespace => on_files("network_namespace"),

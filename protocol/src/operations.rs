@@ -45,6 +45,7 @@ macro_rules! for_each_operation {
             $crate::process::ListProcesses,
             $crate::process::ListOpenFiles,
             $crate::process::Signal,
+            $crate::process::Trace,
             $crate::process::EnterNamespaces,
             $crate::process::EnterNetwork,
             $crate::system::Uname,

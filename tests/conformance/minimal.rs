@@ -44,6 +44,7 @@ const NEEDED: &[(&str, Action)] = &[
     ("commands::execute_result", Action::FileExecute),
     ("files::write_in_place_keeps_set_id", Action::FileSetId),
     ("commands::nproc_and_uname", Action::SysinfoList),
+    ("system::trace_of_a_user", Action::ProcessTrace),
     ("network::get_text", Action::HttpGet),
     ("network::connect_tcp", Action::Connect),
     ("system::resolve_least_policy", Action::ResolveHostname),

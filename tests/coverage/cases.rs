@@ -8,6 +8,7 @@ use rex_protocol::failure::Denial;
 use rex_protocol::network::{Connect, Fetch, Method, ReadBody, Resolve, Transport};
 use rex_protocol::process::{
     EnterNamespaces, EnterNetwork, FilesOf, ListOpenFiles, ListProcesses, NETWORKS, Processes, Signal, SignalKind,
+    Trace,
 };
 use rex_protocol::system::*;
 use rex_protocol::systemd::*;
@@ -92,6 +93,7 @@ cases! {
     OpenSockets: |_stage| OpenSockets { table: SocketTable::Unix };
     ListSocketOwners: |_stage| ListSocketOwners { from: None };
     ListInterfaces: |_stage| ListInterfaces { skip: 0 };
+    Trace: |stage| Trace { pid: stage.sleeper(), beside: Some(stage.sleeper()) };
     EnterNamespaces: |stage| EnterNamespaces { pid: stage.sleeper(), mount: true, net: true };
     Connect: |stage| Connect {
         host: Text::cut("127.0.0.1"),

@@ -6,6 +6,7 @@ use nix::unistd::User;
 use rex_client::fs::{EntryKind, OpenFile, OpenSubdir};
 use rex_client::handle::{Dir, File};
 use rex_client::{AbsPath, Action, Broker, CallError, Handle, Held, Name, Policy, Session, Terms, Text};
+use rex_protocol::process::Trace;
 use rex_protocol::system::{LoadSettings, Uname};
 use rex_tests::{Disk, Ran, programs};
 use std::any::Any;
@@ -24,6 +25,8 @@ const CLOSED: u32 = 0o5700;
 const DICTIONARY: &str = "/etc/opt/rex";
 /// The program that loads settings.
 const SETTINGS: &str = LoadSettings::PROGRAM;
+/// What policy knows the debugger's way into a process by.
+const TRACER: &str = Trace::NAMED;
 
 /// A folder with
 ///
@@ -214,7 +217,7 @@ fn policy(denied: Option<Action>) -> String {
         format!(
             "forbid(principal, action == {action}, resource) when {{
                resource.path like \"*/new*\" || resource.path like \"{DICTIONARY}*\" ||
-               resource.path like \"/proc*\" || [\"/dev/kmsg\", \"{SETTINGS}\"].contains(resource.path) ||
+               resource.path like \"/proc*\" || [\"/dev/kmsg\", \"{SETTINGS}\", \"{TRACER}\"].contains(resource.path) ||
                (resource has mode && resource.mode == {CLOSED})
              }};"
         )

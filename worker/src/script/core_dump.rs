@@ -41,7 +41,11 @@ struct Files {
 
 /// A process with its threads.
 #[derive(Debug, Clone)]
-struct TracedProcess(Rc<Vec<Thread>>);
+pub(super) struct TracedProcess {
+    threads: Rc<Vec<Thread>>,
+    /// Its number, where that is known otherwise than by its first thread.
+    pid: Option<i64>,
+}
 
 #[derive(Debug, Clone)]
 struct TracedThread(Rc<Thread>);
@@ -58,7 +62,7 @@ impl CoreDump {
             let message = format!("Unable to parse trace for executable {executable} and core file {core}");
             return Err(Error::new(Io::Other, message).into());
         }
-        Ok(TracedProcess(Rc::new(threads)))
+        Ok(TracedProcess::new(threads, None))
     }
 
     /// The values of variables by name, in a frame of a thread or of the one that ended the process. What is not known there,
@@ -135,18 +139,24 @@ fn optional<T: Into<Dynamic>>(value: Option<T>) -> Dynamic {
 }
 
 impl TracedProcess {
-    /// The kernel's number of the first thread, which is the process's.
+    /// One with these threads, of this number where that is known.
+    pub(super) fn new(threads: Vec<Thread>, pid: Option<i64>) -> Self {
+        Self { threads: Rc::new(threads), pid }
+    }
+
+    /// Its number; without, the kernel's number of the first thread, which is the process's.
     fn pid(&self) -> Dynamic {
-        optional(self.0.iter().find(|thread| thread.id == 1).and_then(|thread| thread.tid))
+        let first = || self.threads.iter().find(|thread| thread.id == 1).and_then(|thread| thread.tid);
+        optional(self.pid.or_else(first))
     }
 
     fn threads(&self) -> Array {
-        self.0.iter().map(|thread| Dynamic::from(TracedThread(Rc::new(thread.clone())))).collect()
+        self.threads.iter().map(|thread| Dynamic::from(TracedThread(Rc::new(thread.clone())))).collect()
     }
 
     fn to_map(&self) -> Map {
         let threads: Array =
-            self.0.iter().map(|thread| TracedThread(Rc::new(thread.clone())).to_map().into()).collect();
+            self.threads.iter().map(|thread| TracedThread(Rc::new(thread.clone())).to_map().into()).collect();
         Map::from_iter([item("pid", self.pid()), item("threads", threads)])
     }
 }
@@ -180,7 +190,7 @@ impl fmt::Display for CoreDump {
 
 impl fmt::Display for TracedProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TracedProcess({} threads)", self.0.len())
+        write!(f, "TracedProcess({} threads)", self.threads.len())
     }
 }
 

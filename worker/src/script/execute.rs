@@ -99,7 +99,7 @@ pub(super) struct Ran {
 }
 
 /// Follows a program that the session has started to its end.
-pub(super) fn follow(channel: &Rc<Channel>, program: Handle<Program>) -> std::result::Result<Ran, Failure> {
+pub(in crate::script) fn follow(channel: &Rc<Channel>, program: Handle<Program>) -> std::result::Result<Ran, Failure> {
     // Let go of it when its end is known, or when it cannot be followed: then it is ended.
     let program = Held::new(channel, program);
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());

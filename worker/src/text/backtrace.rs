@@ -28,7 +28,7 @@ pub struct Frame {
     pub line: Option<i64>,
 }
 
-const THREAD: &str = r"^(?:Thread (?<id>\d+) \((?:Thread 0x[0-9a-f]+ )?\(?LWP (?<tid>\d+)\)|\[?Current thread is (?<current>\d+) \(.*?LWP (?<lwp>\d+)\))";
+const THREAD: &str = r"^(?:Thread (?<id>\d+) \((?:Thread 0x[0-9a-f]+ )?\(?(?:LWP|process) (?<tid>\d+)\)|\[?Current thread is (?<current>\d+) \(.*?LWP (?<lwp>\d+)\))";
 const FRAME: &str = r"^#(?<number>\d+)\s+(?:(?<address>0x[0-9a-f]+) in )?(?<function>.+?) \((?:.*)\)(?: at (?<file>.+):(?<line>\d+)| from (?<library>.+))?$";
 
 /// The threads of a backtrace of all threads, by their numbers.
@@ -60,6 +60,18 @@ pub fn threads(text: &str) -> Vec<Thread> {
         thread.frames.sort_by_key(|frame| frame.number);
     }
     threads
+}
+
+/// The threads of a process that runs, as [`threads`]; where none is named, the one that there is.
+pub fn of_a_process(text: &str) -> Vec<Thread> {
+    let found = threads(text);
+    if found.iter().any(|thread| !thread.frames.is_empty()) {
+        return found;
+    }
+    let mut one = threads(&format!("Thread 1 (LWP 0):\n{text}"));
+    one.retain(|thread| !thread.frames.is_empty());
+    one.iter_mut().for_each(|thread| thread.tid = None);
+    one
 }
 
 /// What stands before the value of the variable of this index, so that values find their names.
@@ -138,6 +150,16 @@ Thread 1 (LWP 11840):
             ]
         );
         assert_eq!(threads[0].frames[1].instruction, None);
+    }
+
+    #[test]
+    fn a_process_without_named_threads_has_one() {
+        let bare = "0x00007f in nanosleep () from /lib/libc.so.6\n#0  0x00007f in nanosleep () from /lib/libc.so.6\n#1  main ()\n";
+        let found = of_a_process(bare);
+        assert_eq!((found.len(), found[0].id, found[0].tid, found[0].frames.len()), (1, 1, None, 2));
+        let named = of_a_process("Thread 1 (process 17):\n#0  0x00007f in nanosleep () from /lib/libc.so.6\n");
+        assert_eq!((named.len(), named[0].tid), (1, Some(17)));
+        assert!(of_a_process("ptrace: Operation not permitted.\n").is_empty());
     }
 
     #[test]

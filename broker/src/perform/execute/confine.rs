@@ -104,6 +104,13 @@ impl Walls {
         Ok(Self { layers: vec![Layer { rules: Vec::new() }], base, filter: Some(Denied::ALL), network: false, abi })
     }
 
+    /// For a program that traces a process of its own user: Landlock would keep it from that.
+    pub(super) fn tracing() -> Result<Self, Failure> {
+        let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
+        let denied = Denied { system: false, signals: false, ..Denied::ALL };
+        Ok(Self { layers: Vec::new(), base: Vec::new(), filter: Some(denied), network: false, abi })
+    }
+
     /// Whether anything is kept from the program.
     pub(super) fn confine(&self) -> bool {
         !self.layers.is_empty()

@@ -77,6 +77,12 @@ impl Identity {
         }
     }
 
+    /// That of a user and group, whoever they are, and of no other group.
+    pub(super) fn of(uid: u32, gid: u32) -> Self {
+        let [user, group] = [uid, gid].map(|id| (id.to_string(), id));
+        Self { user, group, groups: Vec::new(), other_user: true, other_group: true }
+    }
+
     /// Root's, which the session itself has.
     pub(super) fn root() -> Self {
         let root = || ("root".to_owned(), 0);

@@ -13,6 +13,7 @@ mod places;
 mod running;
 mod settings;
 mod start;
+mod trace;
 
 pub(crate) use running::Running;
 

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
-use rex_protocol::failure::Failure;
+use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::fs::{Exit, ProgramOutput};
 use rex_protocol::text::{CHUNK, Chunk};
 use std::cell::RefCell;
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     stdout: OwnedFd,
     stderr: OwnedFd,
     status: OwnedFd,
+    /// The process that it tells of: nothing that it says counts once that has ended.
+    about: RefCell<Option<OwnedFd>>,
     progress: RefCell<Progress>,
 }
 
@@ -58,7 +60,13 @@ impl Running {
     pub(super) fn new(demands: Vec<Demand>, tree: Tree, supervisor: (Pid, OwnedFd), ends: [OwnedFd; 3]) -> Self {
         let [stdout, stderr, status] = ends;
         let progress = RefCell::new(Progress { stdout_open: true, stderr_open: true, ended: None });
-        Self { demands, tree, supervisor, stdout, stderr, status, progress }
+        Self { demands, tree, supervisor, stdout, stderr, status, about: RefCell::default(), progress }
+    }
+
+    /// The same, which tells of this process.
+    pub(super) fn about(self, process: OwnedFd) -> Self {
+        self.about.replace(Some(process));
+        self
     }
 
     /// What it has put out since the last time; waits a little where there is nothing.
@@ -72,6 +80,10 @@ impl Running {
         }
         let Some((exit, at)) = progress.ended else { return Ok(ProgramOutput { stdout, stderr, ended: None }) };
         self.end_what_is_left();
+        if self.about.borrow().as_ref().is_some_and(|process| !process::is_there(process)) {
+            let message = "the process has ended; its number may be another's";
+            return Err(Failure::new(FailureKind::Refused { errno: libc::ESRCH }, message));
+        }
         let drained = !progress.stdout_open && !progress.stderr_open;
         let lingers = at.elapsed() > LINGER && stdout.is_empty() && stderr.is_empty();
         Ok(ProgramOutput { stdout, stderr, ended: (drained || lingers).then_some(exit) })

@@ -12,6 +12,7 @@ mod namespaces;
 mod signal;
 
 pub(crate) use namespaces::Entered;
+pub(in crate::perform) use signal::Pinned;
 
 use crate::authz::{Demand, Resource};
 use identity::Known;
@@ -29,7 +30,12 @@ fn demand(action: Action, process: &Known) -> Demand {
     Demand::new(action, Resource::Process(process.for_policy()))
 }
 
-fn no_process(pid: u32) -> Failure {
+/// What policy is asked about what has this number, also where nothing has it.
+pub(in crate::perform) fn asked_about(action: Action, pid: u32, pinned: Option<&Pinned>) -> Demand {
+    pinned.map_or_else(|| demand(action, &Known::nobody(pid)), |pinned| demand(action, &pinned.known))
+}
+
+pub(in crate::perform) fn no_process(pid: u32) -> Failure {
     Failure::new(FailureKind::NoProcess { pid }, format!("there is no process {pid}"))
 }
 

@@ -7,10 +7,9 @@
 //! left in reverse order, and a session that cannot go back ends its run.
 
 use super::signal::Pinned;
-use super::{demand, no_process, refused};
+use super::{asked_about, no_process, refused};
 use crate::authz::{Demand, Granted};
 use crate::perform::fs::{dir_demand, file_demand};
-use crate::perform::process::identity::Known;
 use crate::perform::{Demands, Perform, Stop};
 use crate::session::State;
 use crate::sys::fs::root::{self, Root};
@@ -73,11 +72,13 @@ impl Perform for EnterNamespaces {
     // As for signals, a missing process is asked about, too.
     fn demands(target: &EnterTarget) -> Demands {
         let EnterNamespaces { pid, mount, net } = target.request;
-        let nobody = Known::nobody(pid);
-        let known = target.pinned.as_ref().map_or(&nobody, |pinned| &pinned.known);
         let wanted = [(mount, Action::ProcessMountNamespace), (net, Action::ProcessNetworkNamespace)];
         Demands::all(
-            wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, action)| demand(action, known)).collect(),
+            wanted
+                .into_iter()
+                .filter(|(wanted, _)| *wanted)
+                .map(|(_, action)| asked_about(action, pid, target.pinned.as_ref()))
+                .collect(),
         )
     }
 

@@ -1,6 +1,6 @@
 //! Signals: to the very process that was judged.
 
-use super::identity::{Known, Users};
+use super::identity::{Known, Users, field};
 use super::{demand, no_process, refused};
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform, Stop};
@@ -16,7 +16,7 @@ use rex_protocol::process::{Seen, Signal, SignalKind, Signalled};
 use std::os::fd::OwnedFd;
 
 /// A process that stays the same one.
-pub(super) struct Pinned {
+pub(in crate::perform) struct Pinned {
     pub(super) process: OwnedFd,
     pub(super) dir: ProcessDir,
     pub(super) known: Known,
@@ -64,7 +64,7 @@ impl Perform for Signal {
 
 impl Pinned {
     /// What has this number now; nothing where that is no process.
-    pub(super) fn new(pid: u32) -> Result<Option<Self>, Failure> {
+    pub(in crate::perform) fn new(pid: u32) -> Result<Option<Self>, Failure> {
         let Some(number) = i32::try_from(pid).ok().filter(|number| *number > 0) else { return Ok(None) };
         let process = match process::pidfd_open(Pid::from_raw(number)) {
             Ok(process) => process,
@@ -83,6 +83,25 @@ impl Pinned {
             Ok(_) | Err(Errno::ESRCH | Errno::ENOENT) => Ok(None),
             Err(errno) => Err(refused(errno, "look at", pid)),
         }
+    }
+}
+
+impl Pinned {
+    /// Whether it is one of Rex's own.
+    pub(in crate::perform) fn is_ours(&self) -> bool {
+        self.known.is_ours(&self.dir)
+    }
+
+    /// Its real user and group.
+    pub(in crate::perform) fn ids(&self) -> Option<(u32, u32)> {
+        let status = self.dir.read("status", 4096).ok()?;
+        let first = |name: &[u8]| field(&status, name)?.split_ascii_whitespace().next()?.parse().ok();
+        Some((first(b"Uid:")?, first(b"Gid:")?))
+    }
+
+    /// The process itself.
+    pub(in crate::perform) fn into_process(self) -> OwnedFd {
+        self.process
     }
 }
 

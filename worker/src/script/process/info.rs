@@ -93,6 +93,11 @@ impl ProcessInfo {
         self.identity().username.as_ref().map_or_else(String::new, |name| name.to_string())
     }
 
+    /// Its pid namespace, where that was asked for.
+    pub(super) fn own_namespace(&self) -> Option<Namespace> {
+        self.process.namespace
+    }
+
     fn namespace(&self) -> Option<PidNamespace> {
         self.process.namespace.map(PidNamespace)
     }

@@ -6,7 +6,7 @@ use crate::channel::Channel;
 use crate::error::Result;
 use crate::script::Surface;
 use crate::script::options::{self, Options};
-use rex_protocol::process::{Identity, ListProcesses};
+use rex_protocol::process::{Identity, ListProcesses, Namespace};
 use rhai::{Array, Dynamic};
 use serde::Deserialize;
 use std::cell::RefCell;
@@ -19,6 +19,8 @@ use std::rc::Rc;
 pub(in crate::script) struct ProcessManager {
     channel: Rc<Channel>,
     known: Rc<RefCell<BTreeMap<u32, Identity>>>,
+    /// The pid namespaces of processes, and their numbers there, of those that were shown with them.
+    namespaces: Rc<RefCell<BTreeMap<u32, Namespace>>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,7 +37,7 @@ impl Options for ProcessOptions {
 impl ProcessManager {
     /// One that knows nothing.
     pub(in crate::script) fn new(channel: &Rc<Channel>) -> Self {
-        Self { channel: Rc::clone(channel), known: Rc::default() }
+        Self { channel: Rc::clone(channel), known: Rc::default(), namespaces: Rc::default() }
     }
 
     /// The processes that policy lets be listed.
@@ -62,13 +64,29 @@ impl ProcessManager {
                 break;
             }
         }
-        found.iter().filter(|info| info.thread_of().is_none()).for_each(|info| self.remember(info.identity()));
+        for info in found.iter().filter(|info| info.thread_of().is_none()) {
+            self.remember(info.identity());
+            if let Some(namespace) = info.own_namespace() {
+                self.namespaces.borrow_mut().insert(info.identity().pid, namespace);
+            }
+        }
         Ok(found)
     }
 
     /// Keeps a process in mind.
     pub(super) fn remember(&self, identity: &Identity) {
         self.known.borrow_mut().insert(identity.pid, identity.clone());
+    }
+
+    /// The pid namespace of a process that was shown with it.
+    pub(super) fn namespace_of(&self, pid: u32) -> Option<Namespace> {
+        self.namespaces.borrow().get(&pid).copied()
+    }
+
+    /// The process that had this number in a pid namespace.
+    pub(super) fn numbered(&self, pid: u32, namespace: u64) -> Option<u32> {
+        let namespaces = self.namespaces.borrow();
+        namespaces.iter().find(|(_, own)| own.id == namespace && own.pid == pid).map(|(outer, _)| *outer)
     }
 
     /// The process that had this number when it was shown.

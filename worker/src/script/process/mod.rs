@@ -7,6 +7,7 @@ mod kill;
 mod manager;
 mod monitor;
 mod namespaces;
+mod trace;
 
 pub(super) use kill::{KillOptions, SignalNumber};
 pub(super) use manager::ProcessManager;
@@ -25,6 +26,7 @@ pub fn register(surface: &mut Surface) {
     ipcs::register(surface);
     monitor::register(surface);
     namespaces::register(surface);
+    trace::register(surface);
 }
 
 /// What scripts are told when the session does not do what was asked.
