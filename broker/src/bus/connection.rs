@@ -42,11 +42,12 @@ impl Address {
         Self { place: Place::Path(SYSTEM.into()), of_root: true }
     }
 
-    /// The system's bus, or the one that this process's environment names.
-    pub(crate) fn from_environment() -> Self {
-        let named = std::env::var(VARIABLE).ok();
-        let place = named.as_deref().and_then(|text| text.split(';').find_map(place));
-        place.map_or_else(Self::system, |place| Self { place, of_root: false })
+    /// The system's bus, or the one that this process's environment names; a fault where that is no Unix socket.
+    pub(crate) fn from_environment() -> Result<Self, Fault> {
+        let Some(named) = std::env::var_os(VARIABLE) else { return Ok(Self::system()) };
+        let place = named.to_str().and_then(|text| text.split(';').find_map(place));
+        let place = place.ok_or_else(|| Fault::NoBus(format!("{VARIABLE} names no Unix socket")))?;
+        Ok(Self { place, of_root: false })
     }
 }
 
@@ -78,16 +79,22 @@ pub(crate) struct Connection {
     serial: u32,
     /// How long a reply is waited for.
     patience: Duration,
-    /// Signals that came while a reply was waited for.
+    /// Signals that came while a reply was waited for, of the one name that is awaited.
     signals: VecDeque<Message>,
+    awaited: &'static str,
 }
 
 impl Connection {
     /// Connects, says who we are, and takes a name.
     pub(crate) fn open(address: &Address) -> Result<Self, Fault> {
         let stream = connect(address).map_err(|error| Fault::NoBus(error.to_string()))?;
-        let mut connection =
-            Self { stream: BufReader::new(stream), serial: 0, patience: PATIENCE, signals: VecDeque::new() };
+        let mut connection = Self {
+            stream: BufReader::new(stream),
+            serial: 0,
+            patience: PATIENCE,
+            signals: VecDeque::new(),
+            awaited: "",
+        };
         connection.authenticate().map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Fault::NoBus("it does not answer".into()),
             _ => Fault::NoBus(error.to_string()),
@@ -122,7 +129,12 @@ impl Connection {
         self.make(Call { destination, path, interface, member }, arguments)
     }
 
-    /// The next signal, waited for without a limit.
+    /// Keeps signals of this name from now on, for [`Self::next_signal`].
+    pub(crate) fn keep(&mut self, signal: &'static str) {
+        self.awaited = signal;
+    }
+
+    /// The next signal that is kept, waited for without a limit.
     pub(crate) fn next_signal(&mut self) -> Result<Message, Fault> {
         if let Some(signal) = self.signals.pop_front() {
             return Ok(signal);
@@ -130,7 +142,7 @@ impl Connection {
         self.wait_at_most(None)?;
         loop {
             let message = Message::read(&mut self.stream)?;
-            if message.kind == Kind::Signal {
+            if message.is_signal(self.awaited) {
                 return Ok(message);
             }
         }
@@ -153,8 +165,13 @@ impl Connection {
                 Kind::Error { to, name } if *to == self.serial => {
                     return Err(Fault::Error { name: name.clone(), text: message.error_text() });
                 }
-                Kind::Signal if self.signals.len() < KEPT => self.signals.push_back(message),
-                Kind::Signal => return Err(Fault::nonsense("more signals than anybody waits for")),
+                // Anybody may send us others.
+                Kind::Signal if message.is_signal(self.awaited) => {
+                    self.signals.push_back(message);
+                    if self.signals.len() > KEPT {
+                        self.signals.pop_front();
+                    }
+                }
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::systemd::UnitStatus;
 use rex_protocol::text::Text;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DESTINATION: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
@@ -57,10 +57,17 @@ impl Manager {
 
     /// Has a job done on a unit, and waits for its end.
     pub(super) fn run_job(&mut self, method: &str, unit: &Unit) -> Result<(), Failure> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let fault = |fault| failure(fault, Some(&unit.id));
+        // The units may have been read anew since policy was asked.
+        if self.load(&unit.id).map_err(fault)?.id != unit.id {
+            let message = format!("`{}` has come to be another name of a unit; nothing was done", unit.id);
+            return Err(Failure::new(FailureKind::Job, message));
+        }
         // Before there is a job, so that its end is not missed.
         let rule =
             format!("type='signal',sender='{DESTINATION}',path='{PATH}',interface='{MANAGER}',member='JobRemoved'");
+        self.bus.keep("JobRemoved");
         self.bus.call_bus("AddMatch", &rule).map_err(fault)?;
         self.call("Subscribe", &()).map_err(fault)?;
         let job = self.call(method, &(&*unit.id, MODE)).and_then(|reply| reply.body::<OwnedObjectPath>());
@@ -69,7 +76,7 @@ impl Manager {
         match &*result {
             // The last: there was nothing to do for it.
             "done" | "skipped" => Ok(()),
-            result => Err(self.job_failed(result, unit)),
+            result => Err(self.job_failed(result, unit, since)),
         }
     }
 
@@ -77,7 +84,7 @@ impl Manager {
         loop {
             let signal = self.bus.next_signal()?;
             // Anybody may send us signals that look like it.
-            if !signal.is_signal("JobRemoved") || signal.sender() != unit.manager {
+            if signal.sender() != unit.manager {
                 continue;
             }
             let (_, ended, _, result) = signal.body::<(u32, OwnedObjectPath, String, String)>()?;
@@ -88,7 +95,7 @@ impl Manager {
     }
 
     /// Why a job failed, in the unit's own words where it has some.
-    fn job_failed(&mut self, result: &str, unit: &Unit) -> Failure {
+    fn job_failed(&mut self, result: &str, unit: &Unit, since: u64) -> Failure {
         let mut message = format!("the job of `{}` ended with the result `{result}`", unit.id);
         if let Ok(service) = self.properties(unit, SERVICE) {
             let how = text(&service, "Result");
@@ -97,8 +104,7 @@ impl Manager {
                 message.push_str(&format!("; the service's is `{how}`, with the status {status}"));
             }
         }
-        let invocation = self.properties(unit, UNIT).map(|unit| bytes(&unit, "InvocationID")).unwrap_or_default();
-        let lines = log::last_lines(&unit.id, &invocation);
+        let lines = log::last_lines(&unit.id, since);
         if !lines.is_empty() {
             message.push_str("; its last words:");
             lines.iter().for_each(|line| message.push_str(&format!("\n  {line}")));
@@ -159,11 +165,6 @@ fn text(properties: &Properties, name: &str) -> String {
 fn texts(properties: &Properties, name: &str) -> Vec<String> {
     let value = properties.get(name).and_then(|value| value.try_clone().ok());
     value.and_then(|value| Vec::<String>::try_from(value).ok()).unwrap_or_default()
-}
-
-fn bytes(properties: &Properties, name: &str) -> Vec<u8> {
-    let value = properties.get(name).and_then(|value| value.try_clone().ok());
-    value.and_then(|value| Vec::<u8>::try_from(value).ok()).unwrap_or_default()
 }
 
 /// A number of whatever width; 0 where there is none.

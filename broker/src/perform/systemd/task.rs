@@ -70,7 +70,8 @@ impl Task {
             let message = format!("cannot start a process to ask the service manager: {}", errno.desc());
             Failure::new(FailureKind::Refused { errno: errno as i32 }, message)
         };
-        let address = if state.is_standalone() { Address::from_environment() } else { Address::system() };
+        let address = if state.is_standalone() { Address::from_environment() } else { Ok(Address::system()) };
+        let address = address.map_err(|fault| failure(fault, None))?;
         let (line, theirs) = socket::packet_pair().map_err(fault)?;
         match process::fork().map_err(fault)? {
             Forked::Child => {
