@@ -45,7 +45,7 @@ impl Root {
 
     /// The table of its mounts, as the kernel tells it of that process; pinned.
     pub(crate) fn mounts(&self) -> nix::Result<OwnedFd> {
-        Ok(self.mounts.try_clone().map_err(|_| nix::errno::Errno::EMFILE)?)
+        self.mounts.try_clone().map_err(|_| nix::errno::Errno::EMFILE)
     }
 
     /// Goes into the namespace itself. For a process of its own, which does one thing there and ends: whoever controls the
