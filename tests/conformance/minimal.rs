@@ -96,6 +96,7 @@ const NEED_NOTHING: &[&str] = &[
     "system::open_files_options_validation",
     "system::process_error_kinds",
     "system::processes_none_permitted",
+    "system::resolve_options_errors",
     "system::state_constants",
     "system::transport_protocol_constants",
     "system::systeminfo_error_kinds",

@@ -95,3 +95,22 @@ fn methods_are_judged_where_they_lead() {
     let denied = daemon("forbid(principal, action == network::Action::\"GET\", resource);").run(&post);
     assert_eq!(denied.error_type(), "ACCESS_DENIED_EXCEPTION", "{}", denied.stdout);
 }
+
+#[test]
+fn a_range_means_an_address_however_it_is_written() {
+    let server = Server::new(|_, stream| answer(stream, "inner"));
+    let port = server.port();
+    let forbid =
+        "forbid(principal, action, resource is network::url) when { resource.ip.isInRange(ip(\"127.0.0.0/8\")) };";
+    let daemon = daemon(forbid);
+    for call in [
+        format!("curl(\"http://[::ffff:127.0.0.1]:{port}/\")"),
+        format!("curl(\"http://[::ffff:7f00:1]:{port}/\")"),
+        format!("curl(\"http://0x7f000001:{port}/\")"),
+        format!("connect(\"::ffff:127.0.0.1\", {port}, TransportProtocol::TCP)"),
+    ] {
+        let ran = daemon.run(&call);
+        assert_eq!(ran.error_type(), "ACCESS_DENIED_EXCEPTION", "{call}: {}", ran.stdout);
+    }
+    assert_eq!(server.connections(), 0);
+}

@@ -5,8 +5,18 @@ use rex_tests::{Daemon, Settings, is_root, put_in_place_of, skip, with_private_m
 use std::net::UdpSocket;
 use std::path::Path;
 
-/// A broker on a machine where these files stand for names.
+/// A broker on a machine where these files stand for names, that permits everything but what `policy` forbids.
 fn with_names(hosts: &str, configuration: &str, policy: &str, test: impl FnOnce(&Daemon) + Send) {
+    with_policy(hosts, configuration, format!("permit(principal, action, resource);\n{policy}"), test);
+}
+
+/// One that permits GET where this holds, and nothing else.
+fn with_only(configuration: &str, condition: &str, test: impl FnOnce(&Daemon) + Send) {
+    let get = "permit(principal, action == network::Action::\"GET\", resource)";
+    with_policy("", configuration, format!("{get} when {{ {condition} }};"), test);
+}
+
+fn with_policy(hosts: &str, configuration: &str, policy: String, test: impl FnOnce(&Daemon) + Send) {
     if !is_root() {
         return skip("only root gives this machine other names");
     }
@@ -18,7 +28,6 @@ fn with_names(hosts: &str, configuration: &str, policy: &str, test: impl FnOnce(
         put_in_place_of(Path::new("/etc/hosts"), &new_hosts);
         let real = Path::new("/etc/resolv.conf").canonicalize().expect("a file");
         put_in_place_of(&real, &new_configuration);
-        let policy = format!("permit(principal, action, resource);\n{policy}");
         test(&Daemon::start(&Settings { policy, ..Settings::default() }));
     });
 }
@@ -149,4 +158,33 @@ fn name_servers_that_lie_are_not_believed() {
     let nobody = daemon.run(&resolve("127.0.77.4"));
     assert!(nobody.error().contains("DNS resolution failed for hostname: a.example"), "{}", nobody.stdout);
     daemon.until("nothing is left", Daemon::is_idle);
+}
+
+#[test]
+fn nobody_is_asked_for_a_name_that_is_denied_whatever_its_address() {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU8::new(0));
+    let counted = std::sync::Arc::clone(&asked);
+    let served = name_server("127.0.77.9", move |question| {
+        counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        vec![address(question, [127, 0, 0, 4])]
+    });
+    if !served {
+        return skip("it needs port 53 of an address of its own");
+    }
+    let policy = "forbid(principal, action, resource is network::url) when { !(resource.host == \"open.example\") };
+        forbid(principal, action, resource is network::url) when { resource.host == \"open.example\" && resource.is_private };";
+    with_names("", "nameserver 127.0.77.9\n", policy, |daemon| {
+        let ask = |name: &str| daemon.run(&format!("curl(\"http://{name}/\")"));
+        assert_eq!(ask("word.example").error_type(), "ACCESS_DENIED_EXCEPTION");
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+        assert_eq!(ask("open.example").error_type(), "ACCESS_DENIED_EXCEPTION");
+        assert!(asked.load(std::sync::atomic::Ordering::SeqCst) > 0);
+    });
+    // The same by what is permitted.
+    let before = asked.load(std::sync::atomic::Ordering::SeqCst);
+    with_only("nameserver 127.0.77.9\n", "resource.host == \"open.example\" && !resource.is_private", |daemon| {
+        let ran = daemon.run("curl(\"http://word.example/\")");
+        assert_eq!(ran.error_type(), "ACCESS_DENIED_EXCEPTION", "{}", ran.stdout);
+    });
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), before);
 }

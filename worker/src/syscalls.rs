@@ -14,6 +14,9 @@ pub enum When {
     Is(u8, u64),
     /// The argument of this index is larger than this value, in its low 32 bits.
     Above(u8, u64),
+    /// Data for the other end of a connected socket above the standard streams: no address is named, which a datagram could be sent
+    /// to instead.
+    ToThePeer,
     /// Memory of its own, of no file, and not executable.
     PrivateMemory,
 }
@@ -101,6 +104,11 @@ fn conditions(when: When) -> Result<Option<Vec<SeccompCondition>>, SyscallError>
         When::Always => None,
         When::Is(index, value) => Some(vec![condition(index, Eq, value)?]),
         When::Above(index, value) => Some(vec![condition(index, Gt, value)?]),
+        When::ToThePeer => Some(vec![
+            condition(0, Gt, 2)?,
+            // Of a pointer all bits count.
+            SeccompCondition::new(4, SeccompCmpArgLen::Qword, Eq, 0)?,
+        ]),
         When::PrivateMemory => {
             let kind = libc::MAP_SHARED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             let own = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

@@ -22,7 +22,7 @@ pub(super) fn is_private(ip: IpAddr) -> bool {
 
 /// The address of IPv4 that one of IPv6 stands for: mapped (RFC 4291), compatible (the same, deprecated), and translated by
 /// NAT64 (RFC 6052), by 6to4 (RFC 3056).
-fn plain(ip: IpAddr) -> IpAddr {
+pub(super) fn plain(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let [a, b, c, d, e, f, high, low] = v6.segments();
     let of = |high: u16, low: u16| {
@@ -45,7 +45,10 @@ fn is_private_v4(ip: Ipv4Addr) -> bool {
         || ip.is_link_local()
         || ip.is_multicast()
         || ip.is_documentation()
-        || matches!((a, b, c), (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _) | (240.., ..))
+        || matches!(
+            (a, b, c),
+            (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _) | (240.., ..)
+        )
 }
 
 fn is_private_v6(ip: Ipv6Addr) -> bool {
@@ -55,8 +58,13 @@ fn is_private_v6(ip: Ipv6Addr) -> bool {
         || ip.is_multicast()
         || matches!(
             (a, b),
-            // Unique local, link-local, site-local; local NAT64, discard, documentation.
-            (0xfc00..=0xfdff, _) | (0xfe80..=0xfeff, _) | (0x64, 0xff9b) | (0x100, _) | (0x2001, 0xdb8) | (0x3fff, _)
+            // Unique local, link-local, site-local; local NAT64, discard, Teredo, documentation.
+            (0xfc00..=0xfdff, _)
+                | (0xfe80..=0xfeff, _)
+                | (0x64, 0xff9b)
+                | (0x100, _)
+                | (0x2001, 0 | 0xdb8)
+                | (0x3fff, _)
         )
 }
 
@@ -98,6 +106,8 @@ mod tests {
                 "198.18.0.1",
                 "192.0.2.1",
                 "192.0.0.1",
+                "192.88.99.1",
+                "2001::1",
                 "0.1.2.3",
                 "fd00:ec2::254",
                 "fe80::1",

@@ -77,6 +77,11 @@ pub(super) fn of_an_address_are_read_by(policy: &Policy) -> bool {
         && policy.to_json().map_or(true, |json| reads(&json, &[".", "has"], OF_AN_ADDRESS))
 }
 
+/// Whether a policy asks whether there is an attribute that tells of an address.
+pub(super) fn of_an_address_are_asked_for_by(policy: &Policy) -> bool {
+    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json, &["has"], OF_AN_ADDRESS))
+}
+
 fn reads(expression: &Value, operators: &[&str], attributes: &[&str]) -> bool {
     match expression {
         Value::Array(items) => items.iter().any(|item| reads(item, operators, attributes)),

@@ -152,6 +152,8 @@ impl Url {
             ("query", text(&self.query)),
         ];
         if let Some(ip) = self.ip {
+            // A range of IPv4 means it however it is written.
+            let ip = address::plain(ip);
             attributes.extend([
                 ("ip", RestrictedExpression::new_ip(ip.to_string())),
                 ("is_private", RestrictedExpression::new_bool(address::is_private(ip))),

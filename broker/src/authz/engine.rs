@@ -1,5 +1,7 @@
 //! Deciding.
 
+mod outlook;
+
 use super::attributes::{self, Attributes};
 use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};
 use super::entity::{EntityError, Facts, Fixed};
@@ -230,43 +232,6 @@ impl Authorizer {
             }
         };
         by.map_or(Ok(()), |by| Err(self.deny(demand, by)))
-    }
-
-    /// Confirms that a demand on an address that is not known yet may be allowed for some: no policy forbids it whatever the
-    /// address is, and some permit grants it, or might once the address is known.
-    pub fn demand_before_the_address(&mut self, demand: &Demand) -> Result<(), Failure> {
-        let verdicts = self.verdicts(demand, |authorizer, at, facts| {
-            let index = authorizer.stores.get(at)?.index();
-            let mut set = PolicySet::new();
-            for row in index.candidates(facts).into_iter().filter_map(|number| index.rows().get(number)) {
-                if !row.reads_address {
-                    set.add(row.policy.clone()).ok()?;
-                }
-            }
-            Some(Rc::new(set))
-        });
-        let mut verdicts = verdicts.unwrap_or_else(|error| {
-            tracing::error!("{error}");
-            Vec::new()
-        });
-        for (at, verdict) in verdicts.iter_mut().enumerate() {
-            if verdict.as_ref().is_err_and(Vec::is_empty) && self.might_permit(at, demand) {
-                *verdict = Ok(Vec::new());
-            }
-        }
-        if verdicts.is_empty() {
-            return Err(self.deny(demand, Vec::new()));
-        }
-        verdicts.into_iter().try_for_each(|verdict| verdict.map(drop)).map_err(|by| self.deny(demand, by))
-    }
-
-    /// Whether a store has a permit that might grant a demand once its address is known.
-    fn might_permit(&self, at: usize, demand: &Demand) -> bool {
-        let (Ok(fixed), Some(store)) = (&self.fixed, self.stores.get(at)) else { return false };
-        let Ok(facts) = fixed.facts(demand) else { return false };
-        let index = store.index();
-        let mut candidates = index.candidates(&facts).into_iter().filter_map(|number| index.rows().get(number));
-        candidates.any(|row| row.reads_address && row.policy.effect() == Effect::Permit)
     }
 
     fn judge(

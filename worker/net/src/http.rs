@@ -109,7 +109,8 @@ fn trusted(bundle: &[u8]) -> RootCerts {
             _ => None,
         })
         .collect();
-    if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::Specific(Arc::new(certificates)) }
+    // One that holds none trusts nobody.
+    if bundle.is_empty() { RootCerts::WebPki } else { RootCerts::Specific(Arc::new(certificates)) }
 }
 
 /// Knows one connection, which is made already.

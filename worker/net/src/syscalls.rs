@@ -13,7 +13,7 @@ macro_rules! allow {
 }
 
 allow! {
-    SYS_sendto, When::Above(0, 2), "speak to the session, and over a connection that it has handed over: all are connected already";
+    SYS_sendto, When::ToThePeer, "speak to the session, and over a connection that it has handed over: to its other end only";
     SYS_recvfrom, When::Above(0, 3), "hear the other end of a connection";
     SYS_recvmsg, When::Is(0, 3), "hear the session, and take the connections that it hands over";
     SYS_close, When::Above(0, 3), "let go of a connection";
@@ -47,6 +47,8 @@ mod tests {
             libc::SYS_dup,
         ];
         assert!(ALLOWED.iter().all(|row| !never.contains(&row.number) && !row.reason.is_empty()));
+        let sends = ALLOWED.iter().find(|row| row.number == libc::SYS_sendto);
+        assert_eq!(sends.map(|row| row.when), Some(When::ToThePeer), "a datagram could go elsewhere");
         assert!(rex_worker::syscalls::program(ALLOWED).is_ok());
     }
 }

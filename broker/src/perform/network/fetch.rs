@@ -94,7 +94,9 @@ fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut S
         Ok(address) => asked.allowed(&[address], state)?,
         Err(_) => {
             asked.before(state)?;
-            let found = names::addresses(&net, &url.host, &Way::default(), deadline, state);
+            // What a name server does to a process must not touch the request, which has another one.
+            let asks = Net::start(deadline, state)?;
+            let found = names::addresses(&asks, &url.host, &Way::default(), deadline, state);
             asked.allowed(&found.map_err(as_request)?, state)?
         }
     };
@@ -216,7 +218,9 @@ fn roots() -> Vec<u8> {
         let pin = root::at_home(|| fs::pin(&path, Links::Follow)).ok()?;
         crate::perform::fs::read_at(&fs::reopen(pin, OFlag::O_RDONLY).ok()?, 0, ROOTS_SIZE).ok()
     };
-    ROOTS.iter().find_map(read).unwrap_or_default()
+    // An empty one is there all the same: who made it so trusts nobody.
+    let found = ROOTS.iter().find_map(read);
+    found.map_or_else(Vec::new, |bundle| if bundle.is_empty() { b"\n".to_vec() } else { bundle })
 }
 
 impl Perform for ReadBody {

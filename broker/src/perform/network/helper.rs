@@ -55,7 +55,7 @@ impl Net {
         state: &State,
     ) -> Result<Result<ParsedUrl, String>, Failure> {
         let base = base.map(|base| base.url.clone());
-        self.tell(&ToNet::Parse { base, url: Text::cut(url) }, None)?;
+        self.tell(&ToNet::Parse { base, url: Text::cut(url) }, None, state)?;
         match self.hear(state)? {
             FromNet::Parsed(parsed) => Ok(Ok(*parsed)),
             FromNet::NotAUrl(why) => Ok(Err(why.into_string())),
@@ -73,7 +73,7 @@ impl Net {
     ) -> Result<NamePlan, Failure> {
         let plan =
             ToNet::Plan { host: Text::cut(host), hosts: Text::cut(hosts), configuration: Text::cut(configuration) };
-        self.tell(&plan, None)?;
+        self.tell(&plan, None, state)?;
         match self.hear(state)? {
             FromNet::Plan(plan) => Ok(plan),
             _ => Err(nonsense()),
@@ -88,7 +88,7 @@ impl Net {
         stream: bool,
         state: &State,
     ) -> Result<NameAnswer, Failure> {
-        self.tell(&ToNet::Ask { name: Text::cut(name), stream }, Some(connection))?;
+        self.tell(&ToNet::Ask { name: Text::cut(name), stream }, Some(connection), state)?;
         match self.hear(state)? {
             FromNet::Answer(answer) => Ok(answer),
             _ => Err(nonsense()),
@@ -106,10 +106,10 @@ impl Net {
         let most = request.most;
         let parts: Vec<&[u8]> = roots.chunks(CHUNK).collect();
         request.roots = u32::try_from(parts.len()).unwrap_or(0);
-        self.tell(&ToNet::Request(Box::new(request)), Some(connection))?;
+        self.tell(&ToNet::Request(Box::new(request)), Some(connection), state)?;
         for part in parts {
             let part = Chunk::try_from(part.to_vec()).map_err(|_| nonsense())?;
-            self.tell(&ToNetPart(part), None)?;
+            self.tell(&ToNetPart(part), None, state)?;
         }
         let FromNet::Head { status, headers } = self.hear(state)? else { return Err(nonsense()) };
         let mut response = Response { status, headers, body: Vec::new() };
@@ -125,14 +125,21 @@ impl Net {
         }
     }
 
-    fn tell(&self, message: &impl Serialize, along: Option<&OwnedFd>) -> Result<(), Failure> {
+    fn tell(&self, message: &impl Serialize, along: Option<&OwnedFd>, state: &State) -> Result<(), Failure> {
         let packet = wire::encode(message).map_err(|_| nonsense())?;
         let socket = &self.process.socket;
-        let sent = match along {
-            None => socket::send_packet(socket, &packet),
-            Some(descriptor) => socket::send_packet_with(socket, &packet, descriptor),
-        };
-        sent.map_err(|errno| refused(errno, "speak to the network's program"))
+        loop {
+            let sent = match along {
+                None => socket::send_packet(socket, &packet),
+                Some(descriptor) => socket::send_packet_with(socket, &packet, descriptor),
+            };
+            match sent {
+                // More than fits waits to be heard.
+                Err(Errno::EAGAIN) if state.wait(socket, PollFlags::POLLOUT, self.deadline)? => {}
+                Err(Errno::EAGAIN) => return Err(timed_out()),
+                sent => return sent.map_err(|errno| refused(errno, "speak to the network's program")),
+            }
+        }
     }
 
     /// What it says next; a failure that it tells of is one here.
