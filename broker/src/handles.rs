@@ -92,6 +92,15 @@ impl Handles {
         self.add(Object::Body(Rc::new(body))).map(Handle::from_id)
     }
 
+    /// What all bodies take together, in bytes.
+    pub(crate) fn bodies(&self) -> u64 {
+        let sizes = self.objects.values().map(|object| match object {
+            Object::Body(body) => body.size(),
+            _ => 0,
+        });
+        sizes.sum()
+    }
+
     /// Keeps a connection.
     pub(crate) fn add_connection(&mut self, connection: OpenConnection) -> Result<Handle<handle::Connection>, Failure> {
         self.add(Object::Connection { _open: connection }).map(Handle::from_id)

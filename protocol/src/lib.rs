@@ -1,9 +1,10 @@
 //! What the broker, its workers and its clients agree on.
 //!
-//! Three programs of one package speak two conversations:
+//! Four programs of one package speak three conversations:
 //!
 //! * [`client`]: a client submits a run to the broker and follows it;
-//! * [`worker`]: a worker asks its session for [operations](operations) and tells what its script does.
+//! * [`worker`]: a worker asks its session for [operations](operations) and tells what its script does;
+//! * [`net`]: a session has a sealed program understand what comes from the network.
 //!
 //! Every value is validated by its type while it is decoded ([`path::AbsPath`], [`path::Name`],
 //! [`text::Text`], [`handle::Handle`]): a value that does not decode proves that the sender is not

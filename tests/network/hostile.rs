@@ -1,6 +1,9 @@
 //! Servers that send too much, too little, too slowly, or nonsense.
 
 use crate::server::{Server, answer};
+use rex_client::{Broker, FailureKind, Text};
+use rex_protocol::limits::LimitName;
+use rex_protocol::network::{Fetch, Method};
 use rex_tests::{Daemon, Settings};
 use std::io::Write;
 use std::net::TcpStream;
@@ -174,4 +177,22 @@ fn what_is_sent_is_the_request_and_nothing_else() {
     assert_eq!(lines.remove(0), "get /a%20b?c http/1.1");
     lines.sort_unstable();
     assert_eq!(lines, ["accept: */*", &format!("host: 127.0.0.1:{}", server.port())]);
+}
+
+/// What a client holds in its session's memory is bounded as its own would be.
+#[test]
+fn bodies_that_are_kept_are_counted() {
+    const SIZE: usize = 8 << 20;
+    let server = Server::new(|_, stream| answer(stream, &"x".repeat(SIZE)));
+    let daemon = Daemon::start(&Settings { config: "[limits]\nmemory_mib = 40\n".into(), ..Settings::default() });
+    let session = Broker::connect_to(daemon.socket()).expect("the broker listens").session().expect("a session");
+    let fetch = || {
+        let (headers, url) = (Vec::new(), Text::cut(server.url("/")));
+        session.call(&Fetch { method: Method::Get, url, headers, body: None, most: None, time_ms: None })
+    };
+    let held: Vec<_> = (0..5).map(|_| session.hold(fetch().expect("a response").body.expect("a body"))).collect();
+    let refused = fetch().expect_err("six are more than 40 MiB");
+    assert_eq!(refused.failure().map(|failure| &failure.kind), Some(&FailureKind::Limit(LimitName::Memory)));
+    drop(held);
+    assert!(fetch().is_ok(), "what is let go of makes room");
 }

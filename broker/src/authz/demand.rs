@@ -184,6 +184,7 @@ impl fmt::Display for Resource {
             Resource::Url(_) | Resource::Hostname(_) => {
                 write!(f, "{}::\"{}\"", self.type_name(), self.id().escape_debug())
             }
+            Resource::Service(name) => write!(f, "{}::{}", self.type_name(), name.escape_debug()),
             _ => write!(f, "{}::{}", self.type_name(), self.id()),
         }
     }

@@ -95,6 +95,8 @@ impl Command {
         let caller = (geteuid(), getegid());
         let privileged = has(Capability::CAP_SYS_ADMIN).map_err(|error| fault("start it", error))?;
         let (tree, supervisor) = match self.namespace {
+            // The one that this process is in already.
+            Some(pid) if pid == std::process::id() => (Tree::Descendants, process::fork_into(0)),
             Some(pid) => (Tree::Descendants, fork_beside(pid)?),
             // A user that is not root has namespaces only inside a user namespace, in which all others' files look like
             // nobody's. A program that may do what its user may is worth more without.

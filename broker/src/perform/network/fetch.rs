@@ -9,6 +9,7 @@ use crate::authz::{Granted, Url};
 use crate::sys::fs::{self, Links, root};
 use nix::fcntl::OFlag;
 use rex_protocol::Action;
+use rex_protocol::limits::LimitName;
 use rex_protocol::net::{NetRequest, ParsedUrl};
 use rex_protocol::network::{Fetch, Fetched, HEADER, Method, RESPONSE_BODY, ReadBody};
 use rex_protocol::path::AbsPath;
@@ -37,6 +38,13 @@ const OF_BODIES: &[&str] = &["content-type", "content-encoding", "content-langua
 pub(crate) struct KeptBody {
     bytes: Vec<u8>,
     demands: Vec<Demand>,
+}
+
+impl KeptBody {
+    /// In bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
 }
 
 impl Perform for Fetch {
@@ -196,6 +204,11 @@ fn names_one_of(name: &str, names: &[&str]) -> bool {
 
 fn keep(response: Response, demands: Vec<Demand>, state: &mut State) -> Result<Fetched, Failure> {
     let Response { status, headers, body: bytes } = response;
+    // A run holds no more of them than it may hold in memory itself.
+    if state.handles.bodies().saturating_add(bytes.len() as u64) > state.limits.memory {
+        let message = "limit reached: more bodies are held than fit into the run's memory";
+        return Err(Failure::new(FailureKind::Limit(LimitName::Memory), message));
+    }
     let body = match bytes.is_empty() {
         true => None,
         false => Some(state.handles.add_body(KeptBody { bytes, demands })?),
