@@ -185,3 +185,28 @@ fn the_sessions_own_files_are_not_reached_by_another_path() {
     let ran = daemon.run(&script);
     assert_eq!(ran.output(), "[0, true, true]", "{}", ran.stdout);
 }
+
+/// In a user namespace of its own an ordinary user makes a mount namespace, and binds any file that it sees to any path.
+#[test]
+fn what_an_ordinary_user_can_make_is_not_looked_into_with_roots_rights() {
+    if !is_root() {
+        return skip("only root enters namespaces");
+    }
+    let folder = scratch();
+    std::fs::write(folder.path().join("hidden"), "secret").expect("a file");
+    let prepare = "exec unshare --user --map-root-user --mount sh -ec \
+        'mkdir -p at && touch at/permitted && mount --bind hidden at/permitted && touch ready; exec sleep 60'";
+    let inside = Inside::new(folder.path(), prepare);
+    let daemon = Daemon::start(&Settings::default());
+    let script = format!(
+        "let r = \"\";
+         try {{
+             ProcessManager().nsenter(NamespaceOptions().pid({}).mount(true).build(), || {{ r = cat(\"{}/at/permitted\"); }});
+         }} catch (e) {{ r = e.kind.to_string(); }}
+         r",
+        inside.pid(),
+        folder.path().display()
+    );
+    let ran = daemon.run(&script);
+    assert_eq!(ran.output(), "NamespaceOperationError", "{}", ran.stdout);
+}

@@ -67,6 +67,16 @@ pub(crate) fn signal(process: impl AsFd, signal: Signal) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
+/// The user namespace that owns a namespace (ioctl_ns(2)); `EPERM` where it is none that this process can see.
+pub(crate) fn owner_of(namespace: impl AsFd) -> nix::Result<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: no memory is passed.
+    let result = unsafe { libc::ioctl(namespace.as_fd().as_raw_fd(), NS_GET_USERNS) };
+    let owner = Errno::result(result)?;
+    // SAFETY: the kernel has just made this descriptor for us; it is close-on-exec.
+    Ok(unsafe { OwnedFd::from_raw_fd(owner) })
+}
+
 /// Whether a process still has its number: it runs, or has ended and nobody has waited for it.
 pub(crate) fn is_there(process: impl AsFd) -> bool {
     let none = std::ptr::null::<libc::siginfo_t>();

@@ -3,6 +3,7 @@
 //! Why this is safe given a hostile worker, and a hostile namespace: the session never enters a mount namespace, in which whoever
 //! controls it decides what `/etc`, `/lib` and `/proc` are. It takes hold of that namespace's root directory, and from there
 //! walks the paths that scripts name, and only these; users, its own files and its own programs it finds where it always did.
+//! A namespace that an ordinary user could have made, in a user namespace of its own, it does not look into with root's rights.
 //! A network namespace, which holds no files, it does enter. The process is pinned before it is judged; entries are
 //! left in reverse order, and a session that cannot go back ends its run.
 
@@ -20,6 +21,7 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use nix::unistd::geteuid;
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::handle;
 use rex_protocol::path::AbsPath;
@@ -90,6 +92,14 @@ impl Perform for EnterNamespaces {
         }
         confirm_depth(state)?;
         let root = mount.then(|| Root::of(&pinned.dir)).transpose().map_err(namespace)?;
+        if let Some(root) = &root
+            && geteuid().is_root()
+            && !root.is_of_our_users().unwrap_or(false)
+        {
+            let message =
+                "its mount namespace belongs to a user who needs no right to make it, and decides what its paths hold";
+            return Err(Failure::new(FailureKind::Namespace { errno: libc::EPERM }, message).into());
+        }
         // Only now is it known to be the very process that was judged: it has its number still.
         if !process::is_there(&pinned.process) {
             return Err(no_process(pid).into());

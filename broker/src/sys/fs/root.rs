@@ -3,9 +3,11 @@
 //! The process itself stays in its own namespace: what it looks up for itself, such as users or its own programs, is never
 //! found in another's. Only [`super::pin`] and what is built on it follow the root that is set here.
 
+use crate::sys::process;
 use crate::sys::process_dir::ProcessDir;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::stat::{fstat, stat};
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -32,6 +34,13 @@ impl Root {
             namespace: process.open_entry("ns/mnt", OFlag::O_RDONLY)?,
             mounts: process.open_entry("mounts", OFlag::O_PATH)?,
         })
+    }
+
+    /// Whether its mount namespace belongs to the user namespace that this process is in. Another one's belongs to whoever made
+    /// that, who needs no rights here, and decides what each path holds.
+    pub(crate) fn is_of_our_users(&self) -> nix::Result<bool> {
+        let owner = process::owner_of(&self.namespace)?;
+        Ok(super::same(&fstat(&owner)?, &stat("/proc/self/ns/user")?))
     }
 
     /// All that it holds.
