@@ -33,6 +33,8 @@ const NAMESPACES: libc::c_int =
 
 /// The first of those that programs on the network run under, beyond all of workers: process numbers end at 2^22.
 const FIRST_NET_ID: u32 = FIRST_ID + (1 << 23);
+/// The same of those that ask for names.
+const FIRST_NAMES_ID: u32 = FIRST_NET_ID + (1 << 22);
 
 /// The executable of what runs behind walls, opened once: what a file of that name becomes later does not matter.
 #[derive(Debug)]
@@ -54,6 +56,11 @@ impl Program {
     pub fn open_net(path: &Path) -> Result<Self, SpawnError> {
         let file = open(path, "the network's program")?;
         Ok(Self { file, name: c"rex-net", first_id: FIRST_NET_ID })
+    }
+
+    /// The same for asking for names, under other ids than for a request.
+    pub(crate) fn for_names(self) -> Self {
+        Self { first_id: FIRST_NAMES_ID, ..self }
     }
 }
 
@@ -138,7 +145,7 @@ impl Jail {
         ];
         if root {
             // The parent's number is unique among running sessions, and each has one worker, and one program at a time that
-            // speaks on the network.
+            // speaks on the network for a request, and one for names.
             let own = program.first_id + std::process::id();
             ladder.iter_mut().filter(|walls| !walls.user_namespace).for_each(|walls| walls.identity = Some(own));
         }

@@ -45,7 +45,7 @@ impl Perform for Connect {
             Ok(address) => asked.allowed(&[address], state)?,
             Err(_) => {
                 asked.before(state)?;
-                let net = Net::start(deadline, state)?;
+                let net = Net::start_for_names(deadline, state)?;
                 let found = names::addresses(&net, &host, &Way::default(), deadline, state)?;
                 asked.allowed(&found, state)?
             }

@@ -65,7 +65,7 @@ impl Perform for Fetch {
         let deadline = Instant::now() + time;
         let mut base = None;
         for _ in 0..=REDIRECTS {
-            let Hop { response, url, demands } = hop(&fetch, base.as_ref(), deadline, state)?;
+            let Hop { response, url, demands } = hop(&mut fetch, base.as_ref(), deadline, state)?;
             let Some(location) = location(&response).filter(|location| location.len() <= rex_protocol::network::URL)
             else {
                 return Ok(keep(response, demands, state)?);
@@ -86,7 +86,7 @@ struct Hop {
     demands: Vec<Demand>,
 }
 
-fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut State) -> Result<Hop, Failure> {
+fn hop(fetch: &mut Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut State) -> Result<Hop, Failure> {
     let net = Net::start(deadline, state)?;
     let action = fetch.method.action();
     let url = match net.parse(base, &fetch.url, state)? {
@@ -103,7 +103,7 @@ fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut S
         Err(_) => {
             asked.before(state)?;
             // What a name server does to a process must not touch the request, which has another one.
-            let asks = Net::start(deadline, state)?;
+            let asks = Net::start_for_names(deadline, state)?;
             let found = names::addresses(&asks, &url.host, &Way::default(), deadline, state);
             asked.allowed(&found.map_err(as_request)?, state)?
         }
@@ -113,11 +113,14 @@ fn hop(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut S
     dial::limit(&connection, left).map_err(|errno| refused(errno, "limit the connection"))?;
     let other_origin =
         base.is_some_and(|base| (&base.scheme, &base.host, base.port) != (&url.scheme, &url.host, url.port));
-    let headers = fetch.headers.iter().filter(|(name, _)| !other_origin || !names_one_of(name, PRIVATE));
+    if other_origin {
+        // Nor is it sent there again when that leads on.
+        fetch.headers.retain(|(name, _)| !names_one_of(name, PRIVATE));
+    }
     let request = NetRequest {
         method: fetch.method,
         url: url.url.clone(),
-        headers: headers.cloned().collect(),
+        headers: fetch.headers.clone(),
         body: fetch.body.clone(),
         most: fetch.most.unwrap_or(RESPONSE_BODY).min(RESPONSE_BODY),
         cut: fetch.most.is_some_and(|most| most <= RESPONSE_BODY),

@@ -29,7 +29,7 @@ impl Perform for Resolve {
         let Resolve { host, transport, server, timeout_seconds } = target.into_inner();
         let deadline = Instant::now() + MOST.min(state.time_left());
         let way = Way { transport, server, patience: Duration::from_secs(timeout_seconds.into()) };
-        let net = Net::start(deadline, state)?;
+        let net = Net::start_for_names(deadline, state)?;
         Ok(names::addresses(&net, &host, &way, deadline, state)?)
     }
 }
