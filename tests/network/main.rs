@@ -3,5 +3,6 @@
 mod hostile;
 mod judged;
 mod names;
+mod sealed;
 mod server;
 mod tls;
