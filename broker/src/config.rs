@@ -1,5 +1,6 @@
 //! The broker's configuration: `/etc/rex/broker.toml`, or what is built in.
 
+use crate::rails;
 use rex_protocol::client::LimitRequest;
 use rex_protocol::limits::{LimitName, Limits};
 use serde::Deserialize;
@@ -27,6 +28,8 @@ pub struct Config {
     pub log_level: String,
     /// Keep session and worker on one processor while they talk.
     pub one_cpu: bool,
+    /// What protects Rex itself.
+    pub rails: Rails,
     /// How many runs at a time.
     pub runs: Runs,
     /// What a run may use where it does not ask for more.
@@ -35,6 +38,14 @@ pub struct Config {
     /// The most that a run may ask for.
     #[serde(deserialize_with = "limits")]
     pub maximum: Limits,
+}
+
+/// What protects Rex itself, whatever policies permit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rails {
+    /// The ids of those that do not hold here, as denials name them: `rex:configuration`.
+    pub off: Vec<String>,
 }
 
 /// How many runs there may be at a time.
@@ -65,6 +76,7 @@ impl Default for Config {
             net: None,
             log_level: "info".into(),
             one_cpu: true,
+            rails: Rails::default(),
             runs: Runs::default(),
             limits: Limits::DEFAULT,
             maximum: Limits {
@@ -126,6 +138,9 @@ impl Config {
                 "the memory limit is below {} MiB, the least for a worker",
                 LEAST_MEMORY >> 20
             )));
+        }
+        if let Some(unknown) = config.rails.off.iter().find(|id| !rails::IDS.contains(&id.as_str())) {
+            return Err(ConfigError(format!("there is no rail `{unknown}`; there are {}", rails::IDS.join(", "))));
         }
         if config.log_level.parse::<tracing::level_filters::LevelFilter>().is_err() {
             return Err(ConfigError(format!("`{}` is no log level", config.log_level)));
@@ -205,6 +220,7 @@ mod tests {
             "sokcet = 1",
             "[limits]\ntime = 5",
             "log_level = \"loud\"",
+            "[rails]\noff = [\"rex:nothing\"]",
             "[limits]\nhandles = 0",
             "[maximum]\ntime_seconds = 1",
         ] {

@@ -35,6 +35,7 @@ mod log;
 mod perform;
 mod principal;
 mod program;
+mod rails;
 mod session;
 pub mod standalone;
 pub mod store;

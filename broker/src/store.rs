@@ -1,12 +1,13 @@
 //! The daemon's policies: the files of one directory, which nobody but their owner may change.
 
-use crate::authz::{PolicySource, PolicyStore, Strictness};
+use crate::authz::{PolicySource, PolicyStore};
+use crate::config::Config;
+use crate::rails;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
 /// The largest policy file, in bytes.
 const FILE: u64 = 16 * 1024 * 1024;
@@ -16,10 +17,11 @@ const FILE: u64 = 16 * 1024 * 1024;
 #[error("{0}")]
 pub struct StoreError(String);
 
-/// Loads every `*.cedar` file of `directory`, in the order of their names. Directory and files must belong
+/// Loads every `*.cedar` file of the configured directory, in the order of their names. Directory and files must belong
 /// to root (or the user the broker runs as) and be writable by nobody else, and be no links; each policy must
-/// validate strictly. An empty directory is a store that allows nothing.
-pub fn load(directory: &Path) -> Result<PolicyStore, StoreError> {
+/// validate strictly. An empty directory is a store that allows nothing. Besides, the rails hold that the configuration leaves.
+pub fn load(config: &Config) -> Result<PolicyStore, StoreError> {
+    let directory = &config.policies;
     let fault = |step: &str, error: &dyn std::fmt::Display| {
         StoreError(format!("cannot {step} the policy store `{}`: {error}", directory.display()))
     };
@@ -45,7 +47,8 @@ pub fn load(directory: &Path) -> Result<PolicyStore, StoreError> {
             .map_err(|error| StoreError(format!("cannot use the policy `{}/{name}`: {error}", directory.display())))?;
         sources.push(PolicySource { name, text });
     }
-    let (store, warnings) = PolicyStore::load(&sources, Strictness::Strict).map_err(|error| fault("use", &error))?;
+    let (store, warnings) =
+        PolicyStore::load_with_rails(&sources, &rails::source(config)).map_err(|error| fault("use", &error))?;
     for warning in warnings {
         tracing::warn!("policy store: {warning}");
     }

@@ -1,5 +1,6 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
+mod rails;
 mod session;
 
 use nix::sys::signal::{Signal, kill};

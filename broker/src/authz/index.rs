@@ -3,7 +3,7 @@
 use super::conditions::{Condition, Variable, analyse};
 use super::entity::Facts;
 use super::{attributes, session};
-use cedar_policy::{EntityUid, Policy};
+use cedar_policy::{EntityUid, Policy, PolicyId};
 use std::collections::HashMap;
 
 /// Policies by what their resource must be.
@@ -28,13 +28,15 @@ pub(super) struct Row {
     pub(super) conditions: Vec<Condition>,
     /// Whether the policy applies wherever the conditions hold.
     pub(super) whole: bool,
+    /// Whether it is built in.
+    pub(super) rail: bool,
     /// Whether it reads what an address is like.
     pub(super) reads_address: bool,
 }
 
 impl Index {
     /// Indexes `policies`.
-    pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>) -> Self {
+    pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>, is_rail: impl Fn(&PolicyId) -> bool) -> Self {
         let mut index = Self {
             rows: Vec::new(),
             by_entity: HashMap::new(),
@@ -57,7 +59,13 @@ impl Index {
                 None => index.rest.push(at),
             }
             let reads_address = attributes::of_an_address_are_read_by(policy);
-            index.rows.push(Row { policy: policy.clone(), conditions, whole, reads_address });
+            index.rows.push(Row {
+                policy: policy.clone(),
+                conditions,
+                whole,
+                rail: is_rail(policy.id()),
+                reads_address,
+            });
         }
         index
     }

@@ -50,10 +50,26 @@ impl PolicyStore {
         sources: &[PolicySource],
         strictness: Strictness,
     ) -> Result<(PolicyStore, Vec<PolicyWarning>), PolicyError> {
+        Self::load_all(sources, None, strictness)
+    }
+
+    /// As [`Self::load`], strictly, with rails besides: what a program that is executed may do by itself they do not bound.
+    pub(crate) fn load_with_rails(
+        sources: &[PolicySource],
+        rails: &PolicySource,
+    ) -> Result<(PolicyStore, Vec<PolicyWarning>), PolicyError> {
+        Self::load_all(sources, Some(rails), Strictness::Strict)
+    }
+
+    fn load_all(
+        sources: &[PolicySource],
+        rails: Option<&PolicySource>,
+        strictness: Strictness,
+    ) -> Result<(PolicyStore, Vec<PolicyWarning>), PolicyError> {
         let mut set = PolicySet::new();
         let mut places = HashMap::new();
         let mut warnings = Vec::new();
-        for source in sources {
+        for source in sources.iter().chain(rails) {
             add(source, &mut set, &mut places, &mut warnings)?;
         }
         let (invalid, suspicious) = validate(&set, &places)?;
@@ -63,13 +79,20 @@ impl PolicyStore {
             return Err(PolicyError(all.join("\n")));
         }
         warnings.extend(suspicious);
-        let index = Index::new(set.policies());
+        let is_rail =
+            |id: &PolicyId| places.get(id).is_some_and(|place| rails.is_some_and(|rails| place.file == rails.name));
+        let index = Index::new(set.policies(), is_rail);
         Ok((PolicyStore { all: Rc::new(set), index }, warnings))
     }
 
     /// How many policies it holds.
     pub fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// How many of them are its owner's, and no rails.
+    pub fn own(&self) -> usize {
+        self.index.rows().iter().filter(|row| !row.rail).count()
     }
 
     /// Whether it holds none, and so allows nothing.

@@ -89,7 +89,7 @@ impl Place {
 /// with the group that it is in.
 pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &EntityTypeName) -> Reach {
     let mut reach = Reach::default();
-    for row in index.rows().iter().filter(|row| concerns(row, fixed, action, kind)) {
+    for row in index.rows().iter().filter(|row| !row.rail && concerns(row, fixed, action, kind)) {
         match row.policy.effect() {
             Effect::Permit if row.whole => reach.granted.extend(places(row, kind, false)),
             Effect::Permit => {}

@@ -71,7 +71,7 @@ struct Running {
 impl Daemon {
     fn start(config: Config) -> Result<Self, DaemonError> {
         let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
-        let store = store::load(&config.policies).map_err(|error| DaemonError(error.to_string()))?;
+        let store = store::load(&config).map_err(|error| DaemonError(error.to_string()))?;
         let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         prove_walls(&program, &config)?;
@@ -94,7 +94,7 @@ impl Daemon {
 
     fn policies(&self) -> usize {
         match &self.origin {
-            Origin::Daemon(store) => store.len(),
+            Origin::Daemon(store) => store.own(),
             Origin::Standalone => 0,
         }
     }
@@ -155,9 +155,9 @@ impl Daemon {
 
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
-        match store::load(&self.config.policies) {
+        match store::load(&self.config) {
             Ok(store) => {
-                tracing::info!(policies = store.len(), "policies loaded anew");
+                tracing::info!(policies = store.own(), "policies loaded anew");
                 self.origin = Origin::Daemon(Rc::new(store));
                 // Ready sessions hold the old ones.
                 self.pool.discard();
