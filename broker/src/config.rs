@@ -1,5 +1,6 @@
 //! The broker's configuration: `/etc/rex/broker.toml`, or what is built in.
 
+use crate::audit::Audit;
 use crate::rails;
 use rex_protocol::client::LimitRequest;
 use rex_protocol::limits::{LimitName, Limits};
@@ -30,6 +31,8 @@ pub struct Config {
     pub one_cpu: bool,
     /// What protects Rex itself.
     pub rails: Rails,
+    /// How decisions are recorded.
+    pub audit: Audit,
     /// How many runs at a time.
     pub runs: Runs,
     /// What a run may use where it does not ask for more.
@@ -77,6 +80,7 @@ impl Default for Config {
             log_level: "info".into(),
             one_cpu: true,
             rails: Rails::default(),
+            audit: Audit::default(),
             runs: Runs::default(),
             limits: Limits::DEFAULT,
             maximum: Limits {
@@ -138,6 +142,9 @@ impl Config {
                 "the memory limit is below {} MiB, the least for a worker",
                 LEAST_MEMORY >> 20
             )));
+        }
+        if config.audit.rotate_mib == 0 {
+            return Err(ConfigError("`audit.rotate_mib` is 0".into()));
         }
         if let Some(unknown) = config.rails.off.iter().find(|id| !rails::IDS.contains(&id.as_str())) {
             return Err(ConfigError(format!("there is no rail `{unknown}`; there are {}", rails::IDS.join(", "))));

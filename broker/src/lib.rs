@@ -1,7 +1,7 @@
 //! The broker: owns the access to the system, decides each operation with Cedar, performs what is allowed.
 //!
 //! From the outside in: [`daemon`] listens and starts a session for each run, `session` serves one run,
-//! `dispatch` finds the handler of a request, [`authz`] decides, `perform` acts, `sys` holds the system calls.
+//! `dispatch` finds the handler of a request, [`authz`] decides, [`audit`] records it, `perform` acts, `sys` holds the system calls.
 //! [`jail`] builds the walls around the worker.
 
 #![deny(
@@ -24,10 +24,12 @@
     )
 )]
 
+pub mod audit;
 pub mod authz;
 mod bus;
 pub mod config;
 pub mod daemon;
+pub mod digest;
 mod dispatch;
 mod handles;
 pub mod jail;

@@ -1,6 +1,7 @@
 //! The broker's program.
 
 use clap::Parser;
+use rex_broker::audit::Audit;
 use rex_broker::config::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,13 +23,17 @@ struct Options {
     /// Serve one run for the client at standard input, without a daemon
     #[arg(long, conflicts_with_all = ["config", "socket", "policies"])]
     standalone_session: bool,
+    /// Directory of the audit log
+    #[arg(long, value_name = "DIRECTORY")]
+    audit_log: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.standalone_session {
         rex_broker::start_log(LevelFilter::WARN);
-        return rex_broker::standalone::session();
+        let audit = options.audit_log.map(|directory| Audit { directory, ..Audit::default() });
+        return rex_broker::standalone::session(audit);
     }
     let mut config = match Config::load(options.config.as_deref()) {
         Ok(config) => config,
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
     rex_broker::start_log(config.log_level.parse().unwrap_or(LevelFilter::INFO));
     config.socket = options.socket.unwrap_or(config.socket);
     config.policies = options.policies.unwrap_or(config.policies);
+    config.audit.directory = options.audit_log.unwrap_or(config.audit.directory);
     match rex_broker::daemon::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

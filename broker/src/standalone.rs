@@ -1,5 +1,6 @@
 //! A session without a daemon: the caller's own rights, the same sealed worker, one run.
 
+use crate::audit::Audit;
 use crate::authz::Principal;
 use crate::config::Config;
 use crate::session::{Caller, Connection, Origin, serve};
@@ -7,9 +8,10 @@ use crate::sys::{process, socket};
 use crate::{principal, program};
 use std::process::ExitCode;
 
-/// Serves one run for the client at the other end of standard input, as the user this process runs as.
-pub fn session() -> ExitCode {
-    match serve_one() {
+/// Serves one run for the client at the other end of standard input, as the user this process runs as. It is recorded where
+/// that is asked for.
+pub fn session(audit: Option<Audit>) -> ExitCode {
+    match serve_one(audit) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -18,7 +20,7 @@ pub fn session() -> ExitCode {
     }
 }
 
-fn serve_one() -> Result<(), String> {
+fn serve_one(audit: Option<Audit>) -> Result<(), String> {
     // If the client is killed, nobody waits for the run.
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
         .map_err(|error| format!("cannot tie the session's life to its client's: {error}"))?;
@@ -29,7 +31,7 @@ fn serve_one() -> Result<(), String> {
     let peer = socket::peer(&client).map_err(fault)?;
     let caller = Caller { principal: own_principal(), pid: peer.pid, process: peer.process };
     let connection = Connection::new(client).map_err(|error| format!("cannot use the connection: {error}"))?;
-    serve(&config, &program, connection, caller, &Origin::Standalone, None);
+    serve(&config, &program, connection, caller, &Origin::Standalone(audit), None);
     Ok(())
 }
 

@@ -153,7 +153,7 @@ impl Conversation {
             ToClient::Accepted { .. } if self.accepted.is_some() => {
                 return Err(self.fault("the run was accepted twice"));
             }
-            ToClient::Accepted { limits } => self.accepted = Some((Instant::now(), *limits)),
+            ToClient::Accepted { limits, .. } => self.accepted = Some((Instant::now(), *limits)),
             ToClient::Outcome(outcome) => {
                 self.over = true;
                 self.outcome = Some(Outcome::clone(outcome));

@@ -138,7 +138,7 @@ impl Run {
     fn take(&mut self, message: ToClient) -> Result<Event, Error> {
         Ok(match message {
             ToClient::Refused(refusal) => return Err(Error::Refused(refusal)),
-            ToClient::Accepted { limits } => Event::Accepted(limits),
+            ToClient::Accepted { limits, .. } => Event::Accepted(limits),
             ToClient::Output(part) => {
                 self.output = self.output.saturating_add(part.len() as u64);
                 if self.conversation.limits().is_none_or(|limits| self.output > limits.output) {

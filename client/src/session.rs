@@ -55,7 +55,7 @@ impl Session {
         let mut warnings = Vec::new();
         let limits = loop {
             match conversation.next()? {
-                Some(ToClient::Accepted { limits }) => break limits,
+                Some(ToClient::Accepted { limits, .. }) => break limits,
                 Some(ToClient::Warning(text)) => warnings.push(text.into_string()),
                 Some(ToClient::Outcome(outcome)) => return Err(Error::NotBegun(outcome.ending)),
                 _ => return Err(conversation.fault("something came before the session was accepted")),

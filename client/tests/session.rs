@@ -61,7 +61,7 @@ impl Peer {
 
     fn accept(&mut self) {
         self.opening();
-        self.say(&ToClient::Accepted { limits: Limits::DEFAULT });
+        self.say(&ToClient::Accepted { limits: Limits::DEFAULT, run: Text::default() });
     }
 
     fn say(&mut self, message: &ToClient) {
@@ -90,7 +90,7 @@ fn terms_reach_the_broker_and_its_warnings_the_caller() {
         let opening = peer.opening();
         peer.say(&ToClient::Warning(Text::cut("one")));
         peer.say(&ToClient::Warning(Text::cut("two")));
-        peer.say(&ToClient::Accepted { limits: Limits { handles: 7, ..Limits::DEFAULT } });
+        peer.say(&ToClient::Accepted { limits: Limits { handles: 7, ..Limits::DEFAULT }, run: Text::default() });
         opening
     });
     let terms = Terms::new().policy(Policy::new("p.cedar", "text")).strict().time_limit(Duration::from_millis(1500));
@@ -172,7 +172,7 @@ fn a_session_that_does_not_begin_says_why() {
 
 #[test]
 fn a_broker_that_makes_no_sense_is_lost_and_not_asked_again() {
-    let accepted = ToClient::Accepted { limits: Limits::DEFAULT };
+    let accepted = ToClient::Accepted { limits: Limits::DEFAULT, run: Text::default() };
     for message in [ToClient::Reply(Ok(vec![0xff; 9].into())), ToClient::Output(vec![1]), accepted] {
         let (broker, peer) = with(move |peer| {
             peer.accept();

@@ -174,6 +174,21 @@ impl Action {
         }
     }
 
+    /// Whether what it stands for changes nothing, in this system or another.
+    pub const fn only_looks(self) -> bool {
+        matches!(
+            self,
+            Action::FileOpen
+                | Action::FileRead
+                | Action::FileRedactedRead
+                | Action::FileStat
+                | Action::ProcessList
+                | Action::ProcessListFds
+                | Action::SysinfoList
+                | Action::UnitStatus
+        )
+    }
+
     /// The Cedar namespace: `file_system`.
     pub const fn namespace(self) -> &'static str {
         self.names().namespace

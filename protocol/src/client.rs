@@ -124,6 +124,8 @@ pub enum ToClient {
     Accepted {
         /// The limits in force.
         limits: Limits,
+        /// What records call the run; empty where it is not recorded.
+        run: Text<64>,
     },
     /// Something about the policy that its author should know.
     Warning(Text<8192>),
@@ -236,6 +238,8 @@ pub enum EndClass {
     Violation,
     /// The client of a run without a script broke the protocol.
     ClientViolation,
+    /// A record could not be written, and so nothing more was done.
+    Unrecorded,
     /// The session could not go on.
     Internal,
 }

@@ -22,7 +22,7 @@ fn refused(arguments: &[&str], prepare: impl FnOnce(&Path)) -> String {
     prepare(folder.path());
     let mut child = Command::new(programs().join("rex-broker"))
         .current_dir(folder.path())
-        .args(["--socket", "broker.sock", "--policies", "policies.d"])
+        .args(["--socket", "broker.sock", "--policies", "policies.d", "--audit-log", "log.d"])
         .args(arguments)
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
@@ -115,6 +115,8 @@ fn a_socket_that_is_held_is_left_alone_and_a_stale_one_replaced() {
         .arg(&socket)
         .arg("--policies")
         .arg(daemon.folder().join("policies.d"))
+        .arg("--audit-log")
+        .arg(daemon.audit_log())
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
@@ -136,7 +138,10 @@ fn systemd_may_pass_the_socket_and_is_told_of_readiness() {
     let passed = listener.as_raw_fd();
     let mut command = Command::new("sh");
     command
-        .args(["-c", "LISTEN_PID=$$ exec \"$0\" --policies \"$1\" --socket /nonexistent/broker.sock"])
+        .args([
+            "-c",
+            "LISTEN_PID=$$ exec \"$0\" --policies \"$1\" --audit-log \"$1/../log.d\" --socket /nonexistent/broker.sock",
+        ])
         .arg(programs().join("rex-broker"))
         .arg(&policies)
         .env("LISTEN_FDS", "1")

@@ -1,6 +1,7 @@
 //! A broker of a test's own: its socket, policies and configuration in a folder that goes with it.
 
 use crate::{Ran, programs, run};
+use rex_broker::audit::{Reader, Record};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub struct Settings {
     pub config: String,
     /// The worker's program, if not the real one.
     pub worker: Option<PathBuf>,
+    /// Where its audit log is, if not in its folder.
+    pub audit_log: Option<PathBuf>,
     /// How many descriptors the broker and its sessions may have open, if not as many as this test.
     pub descriptors: Option<u32>,
 }
@@ -25,6 +28,7 @@ impl Default for Settings {
             policy: "permit(principal, action, resource);".into(),
             config: String::new(),
             worker: None,
+            audit_log: None,
             descriptors: None,
         }
     }
@@ -35,6 +39,7 @@ impl Default for Settings {
 pub struct Daemon {
     child: Child,
     folder: TempDir,
+    audit_log: PathBuf,
 }
 
 impl Daemon {
@@ -56,6 +61,7 @@ impl Daemon {
                 shell
             }
         };
+        let audit_log = settings.audit_log.clone().unwrap_or_else(|| path.join("log.d"));
         let child = command
             .arg("--config")
             .arg(path.join("broker.toml"))
@@ -63,11 +69,13 @@ impl Daemon {
             .arg(path.join("broker.sock"))
             .arg("--policies")
             .arg(&policies)
+            .arg("--audit-log")
+            .arg(&audit_log)
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(path.join("log")).expect("a log file"))
             .spawn()
             .expect("rex-broker starts");
-        let daemon = Self { child, folder };
+        let daemon = Self { child, folder, audit_log };
         let end = Instant::now() + Duration::from_secs(20);
         while !daemon.is_listening() {
             assert!(Instant::now() < end, "the broker does not listen:\n{}", daemon.log());
@@ -89,6 +97,16 @@ impl Daemon {
     /// Its process number.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The directory of its audit log.
+    pub fn audit_log(&self) -> &Path {
+        &self.audit_log
+    }
+
+    /// The records of its audit log so far.
+    pub fn records(&self) -> Vec<Record> {
+        Reader::open(&self.audit_log).and_then(Iterator::collect).expect("an audit log that can be read")
     }
 
     /// What it has logged so far.

@@ -3,13 +3,14 @@
 //! It is looked at only if some policy reads one of these. The resource's path alone decides whether it exists for
 //! a policy at all: where nothing is there, or a link is on the way, the attributes are missing.
 
-use super::demand::{Demand, Resource};
+use super::demand::{Demand, Object, Resource};
 use crate::sys::fs;
 use cedar_policy::{Effect, Policy, RestrictedExpression};
 use nix::sys::stat::{FileStat, fstat};
 use nix::unistd::{Gid, Group, Uid, User};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// The names that the schema gives them.
 const NAMES: &[&str] = &["owner", "group", "mode", "size", "links"];
@@ -18,33 +19,58 @@ const NAMES: &[&str] = &["owner", "group", "mode", "size", "links"];
 const OF_AN_ADDRESS: &[&str] = &["ip", "is_private", "is_loopback"];
 
 /// The attributes of one object, or none.
-#[derive(Debug, Default)]
-pub(super) struct Attributes(Option<FileStat>);
+#[derive(Debug, Default, Clone)]
+pub(super) struct Attributes(Known);
+
+#[derive(Debug, Default, Clone)]
+enum Known {
+    #[default]
+    Nothing,
+    /// As the kernel tells it.
+    Stat(Box<FileStat>),
+    /// As somebody says it is, for what is not there to be looked at.
+    Given(Rc<Map<String, Value>>),
+}
 
 /// Those of what a demand is about.
 pub(super) fn of(demand: &Demand) -> Attributes {
     let found = match (&demand.object, &demand.resource) {
-        (Some(object), _) => fstat(object),
-        (None, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
-        (None, _) => return Attributes::default(),
+        (Object::Pinned(object), _) => fstat(object),
+        (Object::Given(attributes), _) => return Attributes(Known::Given(Rc::clone(attributes))),
+        (Object::ByPath, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
+        (Object::ByPath, _) => return Attributes::default(),
     };
-    Attributes(found.ok())
+    Attributes(found.map_or(Known::Nothing, |stat| Known::Stat(Box::new(stat))))
 }
 
 impl Attributes {
     /// As an entity takes them.
     pub(super) fn for_entity(&self) -> HashMap<String, RestrictedExpression> {
-        let Some(stat) = &self.0 else { return HashMap::new() };
-        let text = |value: String| RestrictedExpression::new_string(value);
-        let number = |value: i64| RestrictedExpression::new_long(value);
-        let links = i64::try_from(stat.st_nlink).unwrap_or(i64::MAX);
-        HashMap::from([
-            ("owner".to_owned(), text(owner(stat.st_uid))),
-            ("group".to_owned(), text(group(stat.st_gid))),
-            ("mode".to_owned(), number(i64::from(stat.st_mode & 0o7777))),
-            ("size".to_owned(), number(stat.st_size)),
-            ("links".to_owned(), number(links)),
-        ])
+        let value = |value: &Value| match value {
+            Value::String(text) => Some(RestrictedExpression::new_string(text.clone())),
+            Value::Number(number) => number.as_i64().map(RestrictedExpression::new_long),
+            _ => None,
+        };
+        let known = self.told();
+        let known = known.into_iter().filter(|(name, _)| NAMES.contains(&name.as_str()));
+        known.filter_map(|(name, known)| Some((name, value(&known)?))).collect()
+    }
+
+    /// As records tell them.
+    pub(super) fn told(&self) -> Map<String, Value> {
+        let stat = match &self.0 {
+            Known::Nothing => return Map::new(),
+            Known::Given(attributes) => return Map::clone(attributes),
+            Known::Stat(stat) => stat,
+        };
+        let told = json!({
+            "owner": owner(stat.st_uid),
+            "group": group(stat.st_gid),
+            "mode": stat.st_mode & 0o7777,
+            "size": stat.st_size,
+            "links": stat.st_nlink,
+        });
+        if let Value::Object(told) = told { told } else { Map::new() }
     }
 }
 

@@ -7,6 +7,7 @@ use rex_protocol::Action;
 use rex_protocol::failure::{Denial, Failure, FailureKind};
 use rex_protocol::fs::Argument;
 use rex_protocol::path::AbsPath;
+use serde_json::{Map, Value};
 use std::fmt;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -199,15 +200,25 @@ pub struct Demand {
     pub resource: Resource,
     /// in this way?
     pub context: Context,
-    /// The object itself where it is pinned: attributes are its own. Without, they are those of what has the resource's
-    /// path, where no link is on the way.
-    pub object: Option<Rc<OwnedFd>>,
+    /// What attributes are taken from.
+    pub object: Object,
+}
+
+/// What a demand's attributes are taken from.
+#[derive(Debug, Clone)]
+pub enum Object {
+    /// What has the resource's path, where no link is on the way.
+    ByPath,
+    /// The object itself, which is pinned.
+    Pinned(Rc<OwnedFd>),
+    /// They are given, for questions about what is not there to be looked at.
+    Given(Rc<Map<String, Value>>),
 }
 
 impl Demand {
     /// A question whose context is empty.
     pub fn new(action: Action, resource: Resource) -> Self {
-        Self { action, resource, context: Context::Empty, object: None }
+        Self { action, resource, context: Context::Empty, object: Object::ByPath }
     }
 
     /// The same with this context.
@@ -217,7 +228,7 @@ impl Demand {
 
     /// The same about this object.
     pub fn about(self, object: &Rc<OwnedFd>) -> Self {
-        Self { object: Some(Rc::clone(object)), ..self }
+        Self { object: Object::Pinned(Rc::clone(object)), ..self }
     }
 }
 

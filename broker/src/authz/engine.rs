@@ -8,6 +8,7 @@ use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
 use super::reach::{self, Reach};
 use super::session::{Session, Spent, Via};
+use super::told::Decided;
 use cedar_policy::{
     Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request,
     Response,
@@ -46,6 +47,11 @@ pub struct Authorizer {
     reads_session: bool,
     /// Policies whose evaluation has failed before: each is told once.
     told: HashSet<String>,
+    /// What was decided and not taken yet, where that is wanted.
+    decided: Option<Vec<Decided>>,
+    /// What the latest evaluation knew of the object, and whether a policy in it calls arguments secret.
+    seen: Attributes,
+    sensitive: bool,
 }
 
 impl Authorizer {
@@ -65,13 +71,34 @@ impl Authorizer {
             session: Session::new(Via::Standalone),
             reads_session,
             told: HashSet::new(),
+            decided: None,
+            seen: Attributes::default(),
+            sensitive: false,
         }
     }
 
-    /// The same for a run that comes this way and of which this is known; `session` is asked only if some policy reads it.
-    pub fn with_session(self, via: Via, session: impl FnOnce(Session) -> Session) -> Self {
-        let known = Session::new(via);
-        let session = if self.reads_session { session(known) } else { known };
+    /// The same, keeping what is decided for [`Self::take_decided`].
+    pub(crate) fn keeping_decisions(self) -> Self {
+        Self { decided: Some(Vec::new()), ..self }
+    }
+
+    /// What was decided since this was last called.
+    pub(crate) fn take_decided(&mut self) -> Vec<Decided> {
+        self.decided.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Keeps a decision that was just evaluated.
+    fn keep(&mut self, demand: &Demand, decision: &Decision, unless_forbidden: bool) {
+        if let Some(decided) = &mut self.decided {
+            let spent = Some(self.session.spent).filter(|_| self.reads_session);
+            let (attributes, sensitive) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.sensitive));
+            let (demand, decision) = (demand.clone(), decision.clone());
+            decided.push(Decided { demand, attributes, decision, spent, sensitive, unless_forbidden });
+        }
+    }
+
+    /// The same for a run of which this is known.
+    pub fn with_session(self, session: Session) -> Self {
         Self { session, ..self }
     }
 
@@ -102,6 +129,13 @@ impl Authorizer {
 
     /// Decides one demand.
     pub fn decide(&mut self, demand: &Demand) -> Decision {
+        (self.seen, self.sensitive) = (Attributes::default(), false);
+        let decision = self.decide_or_remember(demand);
+        self.keep(demand, &decision, false);
+        decision
+    }
+
+    fn decide_or_remember(&mut self, demand: &Demand) -> Decision {
         // Processes come and go, and their command lines are long: there is little to remember and much to hold.
         let is_process = matches!(demand.resource, Resource::Process(_));
         if self.reads_attributes || self.reads_session || is_process || !matches!(demand.context, Context::Empty) {
@@ -181,8 +215,10 @@ impl Authorizer {
     }
 
     /// Denies a demand because of these policies.
-    pub fn deny(&self, demand: &Demand, policies: Vec<String>) -> Failure {
-        denied(&self.principal, demand, denial(demand, policies))
+    pub fn deny(&mut self, demand: &Demand, policies: Vec<String>) -> Failure {
+        let denial = denial(demand, policies);
+        self.keep(demand, &Decision::Denied(denial.clone()), false);
+        denied(&self.principal, demand, denial)
     }
 
     /// Grants `target` if all of `demands` are allowed; else tells of the first that is not.
@@ -212,7 +248,7 @@ impl Authorizer {
     pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         for demand in demands {
             // The usual answer, without a copy of it.
-            if let Some(Decision::Allowed { .. }) = self.remembered(demand) {
+            if self.decided.is_none() && matches!(self.remembered(demand), Some(Decision::Allowed { .. })) {
                 continue;
             }
             if let Decision::Denied(denial) = self.decide(demand) {
@@ -231,7 +267,15 @@ impl Authorizer {
                 Some(Vec::new())
             }
         };
-        by.map_or(Ok(()), |by| Err(self.deny(demand, by)))
+        let decision = match by {
+            None => Decision::Allowed { policies: Vec::new() },
+            Some(by) => Decision::Denied(denial(demand, by)),
+        };
+        self.keep(demand, &decision, true);
+        match decision {
+            Decision::Allowed { .. } => Ok(()),
+            Decision::Denied(denial) => Err(denied(&self.principal, demand, denial)),
+        }
     }
 
     fn judge(
@@ -281,6 +325,7 @@ impl Authorizer {
     ) -> Result<Vec<Verdict>, EntityError> {
         let facts = fixed.facts(demand)?;
         let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
+        self.seen = attributes.clone();
         // Tests hold requests against the schema, which demands it.
         let session = Some(&self.session).filter(|_| self.reads_session || cfg!(test));
         let (request, entities) = fixed.request(demand, &facts, &attributes, session)?;
@@ -296,6 +341,10 @@ impl Authorizer {
     fn candidates_of(&mut self, at: usize, facts: &Facts<'_>) -> Option<Rc<PolicySet>> {
         let store = self.stores.get(at)?;
         let key = (at, store.index().candidates(facts));
+        if self.decided.is_some() {
+            let rows = store.index().rows();
+            self.sensitive |= key.1.iter().any(|number| rows.get(*number).is_some_and(|row| row.sensitive));
+        }
         if let Some(set) = self.sets.get(&key) {
             return Some(Rc::clone(set));
         }

@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub(super) rail: bool,
     /// Whether it reads what an address is like.
     pub(super) reads_address: bool,
+    /// Whether it says that the arguments of what it speaks of are secret.
+    pub(super) sensitive: bool,
 }
 
 impl Index {
@@ -65,6 +67,7 @@ impl Index {
                 whole,
                 rail: is_rail(policy.id()),
                 reads_address,
+                sensitive: policy.annotation("sensitive").is_some(),
             });
         }
         index

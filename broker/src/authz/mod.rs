@@ -17,12 +17,16 @@ mod reach;
 mod schema;
 mod session;
 mod setting;
+mod told;
 mod warning;
 
 pub(crate) use context::tags;
-pub use demand::{Context, Decision, Demand, Granted, Principal, ProcessIdentity, ProgramContext, Resource, Url};
+pub use demand::{
+    Context, Decision, Demand, Granted, Object, Principal, ProcessIdentity, ProgramContext, Resource, Url,
+};
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use reach::{Place, Reach};
 pub use session::{Session, Spent, Via};
+pub(crate) use told::Decided;
 pub use warning::PolicyWarning;

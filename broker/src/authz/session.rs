@@ -77,7 +77,8 @@ impl Session {
 }
 
 impl Via {
-    const fn name(self) -> &'static str {
+    /// As policies and records tell it.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Via::Socket => "socket",
             Via::Standalone => "standalone",

@@ -7,6 +7,7 @@ mod listener;
 mod pool;
 mod quota;
 
+use crate::audit::{Audit, Entry, Event, Log};
 use crate::config::Config;
 use crate::jail::Program;
 use crate::session::{Caller, Connection, Origin, serve};
@@ -18,6 +19,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::stat::Mode;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use pool::Pool;
 use quota::Quota;
@@ -46,6 +48,7 @@ pub fn run(config: Config) -> Result<(), DaemonError> {
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     tracing::info!(policies = daemon.policies(), "ready");
     let result = daemon.serve();
+    daemon.record(&Event::BrokerStop);
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     result
 }
@@ -60,6 +63,8 @@ struct Daemon {
     pool: Pool,
     sessions: Vec<Running>,
     quota: Quota,
+    /// The daemon's own records. Sessions open the log for themselves.
+    log: Option<Log>,
 }
 
 /// A session that serves a run.
@@ -72,6 +77,7 @@ impl Daemon {
     fn start(config: Config) -> Result<Self, DaemonError> {
         let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
         let store = store::load(&config).map_err(|error| DaemonError(error.to_string()))?;
+        let log = open_log(&config.audit)?;
         let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         prove_walls(&program, &config)?;
@@ -86,8 +92,18 @@ impl Daemon {
         let quota = Quota::new(config.runs);
         let pool = Pool::new(config.runs.ready);
         let origin = Origin::Daemon(Rc::new(store));
-        let mut daemon =
-            Self { config, program, origin, listener: Some(listener), signals, pool, sessions: Vec::new(), quota };
+        let mut daemon = Self {
+            config,
+            program,
+            origin,
+            listener: Some(listener),
+            signals,
+            pool,
+            sessions: Vec::new(),
+            quota,
+            log: Some(log),
+        };
+        daemon.record_start()?;
         daemon.fill_pool();
         Ok(daemon)
     }
@@ -95,7 +111,7 @@ impl Daemon {
     fn policies(&self) -> usize {
         match &self.origin {
             Origin::Daemon(store) => store.own(),
-            Origin::Standalone => 0,
+            Origin::Standalone(_) => 0,
         }
     }
 
@@ -158,12 +174,42 @@ impl Daemon {
         match store::load(&self.config) {
             Ok(store) => {
                 tracing::info!(policies = store.own(), "policies loaded anew");
+                let (policies, files) = (store.own(), store.files().to_vec());
                 self.origin = Origin::Daemon(Rc::new(store));
                 // Ready sessions hold the old ones.
                 self.pool.discard();
                 self.fill_pool();
+                self.record(&Event::PolicyLoad { result: "loaded", policies, files: &files, message: None });
             }
-            Err(error) => tracing::error!("the policies in force stay: {error}"),
+            Err(error) => {
+                tracing::error!("the policies in force stay: {error}");
+                let (policies, message) = (self.policies(), Some(error.to_string()));
+                self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message });
+            }
+        }
+    }
+
+    /// A broker that cannot record serves nobody.
+    fn record_start(&mut self) -> Result<(), DaemonError> {
+        let Origin::Daemon(store) = &self.origin else { return Ok(()) };
+        let store = Rc::clone(store);
+        let event = Event::BrokerStart { policies: store.own(), files: store.files() };
+        let entry = Entry::of_broker(store.revision(), &event);
+        let Some(log) = &mut self.log else { return Ok(()) };
+        log.append(&[entry]).map_err(|error| DaemonError(error.to_string()))
+    }
+
+    /// Records what happened to the broker itself, as far as that is possible: what has happened has happened.
+    fn record(&mut self, event: &Event<'_>) {
+        let revision = match &self.origin {
+            Origin::Daemon(store) => store.revision(),
+            Origin::Standalone(_) => "",
+        };
+        let entry = Entry::of_broker(revision, event);
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.append(&[entry]).and_then(|()| log.sync())
+        {
+            tracing::error!("{error}");
         }
     }
 
@@ -260,6 +306,7 @@ impl Daemon {
         self.sessions.clear();
         self.pool.forget();
         self.listener = None;
+        self.log = None;
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
     }
 
@@ -301,6 +348,20 @@ fn await_client(control: &OwnedFd, worker: &crate::jail::Worker) -> Option<Owned
     let [given, dead] = polled.map(|fd| fd.any().unwrap_or(false));
     // A client that was passed on already is served, by another worker if need be.
     if dead && !given { None } else { socket::receive_descriptor(control).ok().flatten() }
+}
+
+/// The log, in a directory that is made if nothing but that is missing.
+fn open_log(audit: &Audit) -> Result<Log, DaemonError> {
+    let directory = &audit.directory;
+    match nix::unistd::mkdir(directory, Mode::S_IRWXU) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => {
+            let message =
+                format!("cannot make the directory `{}` of the audit log: {}", directory.display(), errno.desc());
+            return Err(DaemonError(message));
+        }
+    }
+    Log::open_or_begin_anew(audit).map_err(|error| DaemonError(error.to_string()))
 }
 
 /// Seals a worker once, for the proof.

@@ -4,13 +4,14 @@
 //! as little as a worker: what it must not send ends its own run. Unlike a worker it is given no descriptors.
 
 use super::connection::Connection;
+use super::recording::{self, Recording};
 use super::start::{self, Caller};
 use super::state::State;
 use super::submission::{self, Fault, Origin};
 use super::{ending, facts};
 use crate::authz::Authorizer;
 use crate::config::Config;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Halt, dispatch};
 use crate::program;
 use crate::sys::socket::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -32,16 +33,22 @@ pub(super) fn serve(
     let request = LimitRequest { time_ms: operate.time_ms, memory: None };
     let limits = submission::limits(config, &request, Duration::ZERO)?;
     let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
-    connection.send(&ToClient::Accepted { limits });
+    let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref());
+    let policy = operate.policy.as_ref();
+    let recording =
+        Recording { config, origin, caller: &caller, session: &session, script: 0, policy, stores: &stores };
+    let (trail, run) = recording.begin()?;
+    connection.send(&ToClient::Accepted { limits, run });
     tracing::info!(client = caller.pid, "run without a script begins");
-    let authorizer = Authorizer::new(caller.principal.clone(), stores)
-        .with_session(origin.via(), |session| facts::add(session, &caller, None, operate.reason.as_deref()));
+    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
     let watched = start::watch(connection, caller.process.as_ref());
-    let state = State::new(authorizer, limits).without_donations().with_net(program::net(config), watched);
+    let state = State::new(authorizer, limits, trail).without_donations().with_net(program::net(config), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
     let operations = direct.state.authorizer().spent().operations;
+    let ending = recording::end(&mut direct.state, ending, begun.elapsed());
+    let Direct { connection, mut state, .. } = direct;
     match ending {
         Some(ending) => {
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, ..Usage::default() };
@@ -49,6 +56,7 @@ pub(super) fn serve(
         }
         None => tracing::info!(operations, "run ended: its client is gone"),
     }
+    state.trail_mut().sync();
     Ok(())
 }
 
@@ -69,6 +77,15 @@ enum End {
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
         End::With(ending::client_violation(&violation))
+    }
+}
+
+impl From<Halt> for End {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Violation(violation) => violation.into(),
+            Halt::Unrecorded(fault) => End::With(ending::unrecorded(&fault)),
+        }
     }
 }
 

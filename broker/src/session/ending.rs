@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::state::Account;
+use crate::audit::AuditError;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rex_protocol::Violation;
@@ -51,6 +52,16 @@ pub(crate) fn violation(violation: &Violation) -> Ending {
 /// A client that asks for operations itself broke the protocol.
 pub(crate) fn client_violation(violation: &Violation) -> Ending {
     failed(EndClass::ClientViolation, format!("the client broke the protocol and its run was ended: it {violation}"))
+}
+
+/// A record could not be written.
+pub(crate) fn unrecorded(error: &AuditError) -> Ending {
+    failed(EndClass::Unrecorded, format!("nothing more was done, as it could not be recorded: {error}"))
+}
+
+/// The system has no number that a run could be known by.
+pub(crate) fn nameless(reason: &str) -> Ending {
+    failed(EndClass::Internal, format!("cannot get a random number for the run: {reason}"))
 }
 
 /// Tells the client how its run ended, and the broker's own log, which tells nothing of what scripts say.
@@ -115,8 +126,8 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     name.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED))
 }
 
-/// The class of an ending in one word, for the broker's own log.
-fn class_name(class: EndClass) -> &'static str {
+/// The class of an ending in one word, for records and the broker's own log.
+pub(super) fn class_name(class: EndClass) -> &'static str {
     match class {
         EndClass::Policy => "policy",
         EndClass::Arguments => "arguments",
@@ -132,6 +143,7 @@ fn class_name(class: EndClass) -> &'static str {
         EndClass::WorkerDied => "worker died",
         EndClass::Violation => "violation",
         EndClass::ClientViolation => "client violation",
+        EndClass::Unrecorded => "unrecorded",
         EndClass::Internal => "internal",
     }
 }

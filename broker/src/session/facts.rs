@@ -1,31 +1,22 @@
-//! What policies are told of a run: read from the kernel, or computed, only if some policy asks.
+//! What policies and records are told of a run.
 
 use super::start::Caller;
-use crate::authz::Session;
+use crate::authz::{Session, Via};
+use crate::digest::sha256;
 use crate::sys::process;
 use crate::sys::process_dir::ProcessDir;
 use nix::errno::Errno;
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 
-/// Adds what is told of a run that a caller submits; `script` is nothing where there is none.
-pub(super) fn add(mut session: Session, caller: &Caller, script: Option<&[u8]>, reason: Option<&str>) -> Session {
+/// What is told of a run that a caller submits; `script` is nothing where there is none.
+pub(super) fn of(via: Via, caller: &Caller, script: Option<&[u8]>, reason: Option<&str>) -> Session {
+    let mut session = Session::new(via);
     if let Ok((tty, parent)) = origin(caller) {
         session.tty = tty;
         session.parent = parent;
     }
-    session.script = script.map(fingerprint).unwrap_or_default();
+    session.script = script.map(|script| sha256([script])).unwrap_or_default();
     session.reason = reason.unwrap_or_default().to_owned();
     session
-}
-
-/// The SHA-256 in hexadecimal digits.
-pub(super) fn fingerprint(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The caller's terminal, and the program of its parent.
@@ -76,10 +67,5 @@ mod tests {
         }
         assert_eq!(terminal_name(0x8901), "pts/257");
         assert_eq!(parent_and_terminal(b"17 (a"), None);
-    }
-
-    #[test]
-    fn fingerprints_are_those_of_sha256sum() {
-        assert_eq!(fingerprint(b""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -9,6 +9,7 @@ mod connection;
 mod direct;
 mod ending;
 mod facts;
+mod recording;
 mod run;
 mod start;
 mod state;

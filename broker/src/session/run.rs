@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::ending;
 use super::state::State;
 use super::usage::Meter;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Halt, dispatch};
 use crate::jail::Worker;
 use crate::sys::process;
 use crate::sys::socket::{self, Packet};
@@ -276,6 +276,10 @@ impl<'a> Run<'a> {
         }
         if now.duration_since(self.last_tick) >= TICK {
             self.last_tick = now;
+            self.state.trail_mut().write();
+            if let Some(fault) = self.state.trail().fault() {
+                return Err(End::With(ending::unrecorded(fault)));
+            }
             self.affinity.tick();
             self.meter.tick(now);
             let cpu = u64::try_from(self.meter.cpu().as_millis()).unwrap_or(u64::MAX);
@@ -321,6 +325,15 @@ pub(crate) enum End {
 impl From<Violation> for End {
     fn from(violation: Violation) -> Self {
         End::With(ending::violation(&violation))
+    }
+}
+
+impl From<Halt> for End {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Violation(violation) => violation.into(),
+            Halt::Unrecorded(fault) => End::With(ending::unrecorded(&fault)),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::affinity::Affinity;
 use super::connection::Connection;
+use super::recording::{self, Recording};
 use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
@@ -17,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rex_protocol::client::{EndClass, Ending, RefusalReason, Submit, ToClient, Usage};
 use rex_protocol::limits::Limits;
-use rex_protocol::text::CHUNK;
+use rex_protocol::text::{CHUNK, Text};
 use rex_protocol::worker::{FromWorker, Run as RunMessage, ToWorker};
 use rex_protocol::{VERSION, wire};
 use std::os::fd::{AsFd, OwnedFd};
@@ -98,7 +99,9 @@ pub(crate) fn sealed_worker(program: &Program, limits: &Limits) -> Result<Worker
 struct Prepared {
     submit: Submit,
     limits: Limits,
-    authorizer: Authorizer,
+    state: State,
+    /// What records call it.
+    run: Text<64>,
     worker: Worker,
     caller: i32,
     process: Option<OwnedFd>,
@@ -135,10 +138,19 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(origin.via(), |session| {
-        facts::add(session, &caller, Some(&submit.script), submit.reason.as_deref())
-    });
-    Ok(Prepared { submit, limits, authorizer, worker, caller: caller.pid, process: caller.process })
+    let session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    let (script, policy) = (submit.script.len(), submit.policy.as_ref());
+    let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
+    let (trail, run) = match recording.begin() {
+        Ok(begun) => begun,
+        Err(fault) => {
+            run::end(&worker);
+            return Err(fault);
+        }
+    };
+    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
+    let state = State::new(authorizer, limits, trail);
+    Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
 }
 
 /// Waits until a worker says that it is sealed, and looks whether it is.
@@ -186,27 +198,31 @@ fn unsealed(worker: &Worker) -> String {
 
 impl Prepared {
     fn run(self, config: &Config, connection: &mut Connection, begun: Instant) {
-        let Prepared { submit, limits, authorizer, worker, caller, process } = self;
-        connection.send(&ToClient::Accepted { limits });
+        let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
+        connection.send(&ToClient::Accepted { limits, run });
         tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
         let meter = Meter::new(worker.pid, submit.measure);
         let affinity = Affinity::new(worker.pid, config.one_cpu);
         if let Err(violation) = hand_over(&worker, &submit, limits) {
             run::end(&worker);
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
-            return ending::tell(connection, ending::violation(&violation), usage);
+            let ending = recording::end(&mut state, Some(ending::violation(&violation)), begun.elapsed());
+            ending.into_iter().for_each(|ending| ending::tell(connection, ending, usage));
+            return;
         }
         let watched = watch(connection, process.as_ref());
-        let state = State::new(authorizer, limits).with_net(program::net(config), watched);
+        let state = state.with_net(program::net(config), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
         let operations = run.state.authorizer().spent().operations;
-        let Run { meter, connection, .. } = run;
+        let Run { meter, connection, mut state, .. } = run;
         let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
         meter.finish(&mut usage);
         run::end(&worker);
+        let ending = recording::end(&mut state, ending, begun.elapsed());
         let Some(ending) = ending else {
+            state.trail_mut().sync();
             tracing::info!(operations, "run ended: its client is gone");
             return;
         };
@@ -215,6 +231,7 @@ impl Prepared {
         }
         usage.total_ns = ending::nanoseconds(begun.elapsed());
         ending::tell(connection, ending, usage);
+        state.trail_mut().sync();
     }
 }
 

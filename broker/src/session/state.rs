@@ -1,5 +1,6 @@
 //! What operations see of their session.
 
+use crate::audit::Trail;
 use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent, Via};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
@@ -32,6 +33,8 @@ pub(crate) struct State {
     /// A descriptor that goes out with the answer.
     donation: Option<OwnedFd>,
     account: Account,
+    /// The run's records.
+    trail: Trail,
     /// The program that speaks on the network.
     net: PathBuf,
     /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
@@ -53,7 +56,8 @@ pub(crate) struct Account {
 
 impl State {
     /// The state of a run that begins.
-    pub(crate) fn new(authorizer: Authorizer, limits: Limits) -> Self {
+    pub(crate) fn new(authorizer: Authorizer, limits: Limits, trail: Trail) -> Self {
+        let authorizer = if trail.is_kept() { authorizer.keeping_decisions() } else { authorizer };
         Self {
             authorizer,
             handles: Handles::new(limits.handles),
@@ -64,6 +68,7 @@ impl State {
             donates: true,
             donation: None,
             account: Account::default(),
+            trail,
             net: PathBuf::new(),
             watched: Vec::new(),
         }
@@ -120,6 +125,30 @@ impl State {
     pub(crate) fn begin(&mut self, name: &'static str) {
         self.authorizer.spent_mut().operations += 1;
         self.account.name = name;
+        self.trail.begin_operation(name);
+    }
+
+    /// It has come to its end: how, is told by the failure's type.
+    pub(crate) fn end(&mut self, failure: Option<&Failure>) {
+        if let Some(failure) = failure {
+            self.note(failure);
+        }
+        self.trail.end_operation(failure);
+    }
+
+    /// The run's records.
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
+    /// The same, to add to them.
+    pub(crate) fn trail_mut(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
+    /// Records what was decided. An error says that it is not recorded: nothing may be done upon it.
+    fn record(&mut self) -> Result<(), Failure> {
+        self.trail.decided(&self.authorizer.take_decided(), false)
     }
 
     /// What the run has done so far, to add to it.
@@ -127,7 +156,7 @@ impl State {
         self.authorizer.spent_mut()
     }
 
-    /// An operation has failed: how, is told by its type.
+    /// Something has failed that the operation goes on without: how, is told by its type.
     pub(crate) fn note(&mut self, failure: &Failure) {
         if failure.is_denial() {
             self.account.denied += 1;
@@ -146,22 +175,30 @@ impl State {
             self.account.about = first.resource.to_string();
         }
         let alternatives: Vec<&[Demand]> = demands.alternatives().iter().map(Vec::as_slice).collect();
-        Ok(self.authorizer.authorize_any(target, &alternatives)?)
+        let granted = self.authorizer.authorize_any(target, &alternatives);
+        self.record()?;
+        Ok(granted?)
     }
 
     /// Asks for what has come to light on the way. An error says no: nothing of it may be used.
     pub(crate) fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
-        self.authorizer.demand(demands)
+        let allowed = self.authorizer.demand(demands);
+        self.record()?;
+        allowed
     }
 
     /// See [`Authorizer::demand_before_the_address`].
     pub(crate) fn demand_before_the_address(&mut self, demand: &Demand) -> Result<(), Failure> {
-        self.authorizer.demand_before_the_address(demand)
+        let allowed = self.authorizer.demand_before_the_address(demand);
+        self.record()?;
+        allowed
     }
 
     /// Whether policy allows all of `demands`, for what is left out where it does not.
     pub(crate) fn allows(&mut self, demands: &[Demand]) -> bool {
-        demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }))
+        let allowed = demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }));
+        // Before the reply goes out it is written, with all that is found.
+        self.trail.decided(&self.authorizer.take_decided(), true).is_ok() && allowed
     }
 
     /// Whether the run has no more than its caller's own rights, and its caller's environment.
@@ -176,7 +213,12 @@ impl State {
 
     /// See [`Authorizer::is_allowed_knowing`].
     pub(crate) fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
-        self.authorizer.is_allowed_knowing(demand, part)
+        let allowed = self.authorizer.is_allowed_knowing(demand, part);
+        if !allowed {
+            // The denial is the caller's to tell; here it goes on record.
+            let _ = self.authorizer.deny(demand, Vec::new());
+        }
+        self.record().is_ok() && allowed
     }
 
     /// What policy could ever allow, see [`Authorizer::reaches`] and [`Authorizer::connects_everywhere`].
@@ -227,11 +269,18 @@ impl State {
     /// Denies to move a directory in which something is forbidden: under another path it would be so no more.
     pub(crate) fn confirm_nothing_forbidden_in(&mut self, path: &AbsPath, demand: &Demand) -> Result<(), Failure> {
         let forbids = self.authorizer.forbids_inside(path);
-        if forbids.is_empty() { Ok(()) } else { Err(self.authorizer.deny(demand, forbids)) }
+        if forbids.is_empty() {
+            return Ok(());
+        }
+        let denied = self.authorizer.deny(demand, forbids);
+        self.record()?;
+        Err(denied)
     }
 
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.
     pub(crate) fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
-        self.authorizer.unless_forbidden(demand)
+        let allowed = self.authorizer.unless_forbidden(demand);
+        self.record()?;
+        allowed
     }
 }

@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::ending;
+use crate::audit::Audit;
 use crate::authz::{PolicySource, PolicyStore, Strictness, Via};
 use crate::config::Config;
 use crate::sys::process;
@@ -23,8 +24,8 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 pub(crate) enum Origin {
     /// The daemon's store decides; a policy that comes with the run narrows it.
     Daemon(Rc<PolicyStore>),
-    /// The run's own policy is the only one.
-    Standalone,
+    /// The run's own policy is the only one. It is recorded only where its caller wants that.
+    Standalone(Option<Audit>),
 }
 
 impl Origin {
@@ -32,7 +33,7 @@ impl Origin {
     pub(super) fn via(&self) -> Via {
         match self {
             Origin::Daemon(_) => Via::Socket,
-            Origin::Standalone => Via::Standalone,
+            Origin::Standalone(_) => Via::Standalone,
         }
     }
 }
@@ -116,13 +117,13 @@ pub(super) fn stores(
 ) -> Result<Vec<Rc<PolicyStore>>, Fault> {
     let mut stores = match origin {
         Origin::Daemon(store) => vec![Rc::clone(store)],
-        Origin::Standalone if policy.is_none() => {
+        Origin::Standalone(_) if policy.is_none() => {
             return Err(refuse(
                 RefusalReason::NoPolicy,
                 "a run without the daemon needs a policy (--policy-file)".into(),
             ));
         }
-        Origin::Standalone => Vec::new(),
+        Origin::Standalone(_) => Vec::new(),
     };
     if let Some(policy) = policy {
         let source = PolicySource { name: policy.name.to_string(), text: policy.text.clone() };

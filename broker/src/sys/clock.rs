@@ -8,6 +8,12 @@ pub(crate) fn booted() -> nix::Result<i64> {
     Ok((now - running).tv_sec())
 }
 
+/// What tells this boot from all others (random(4), `/proc/sys/kernel/random/boot_id`).
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel's, by a name that is built in")]
+pub(crate) fn boot_id() -> std::io::Result<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|text| text.trim_end().to_owned())
+}
+
 /// How far the local time is ahead of UTC now, in seconds; 0 where that is not known.
 pub(crate) fn utc_offset() -> i32 {
     let now = clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |now| now.tv_sec());

@@ -31,7 +31,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::Limit, "a limit was reached, or one was asked for that is not granted"),
     (Exit::Policy, "the policy is invalid, missing, or cannot be read"),
     (Exit::NoBroker, "the broker cannot be reached, is busy, or failed"),
-    (Exit::AuditFailed, "reserved: the audit record cannot be written"),
+    (Exit::AuditFailed, "the audit record cannot be written, so nothing more was done"),
 ];
 
 impl Exit {
@@ -48,6 +48,7 @@ impl Exit {
             EndClass::Limit(_) => Exit::Limit,
             EndClass::Terminated => Exit::Terminated,
             EndClass::Internal => Exit::NoBroker,
+            EndClass::Unrecorded => Exit::AuditFailed,
             EndClass::Script
             | EndClass::ReservedMetric
             | EndClass::ReservedAlarm

@@ -135,6 +135,7 @@ impl End {
             | EndClass::WorkerDied
             | EndClass::Violation
             | EndClass::ClientViolation
+            | EndClass::Unrecorded
             | EndClass::Internal => ("SCRIPT_EXCEPTION", Fault::Script),
         })
     }

@@ -2,6 +2,7 @@
 
 use rex_protocol::client::{Ending, FromClient, Outcome, Submit, ToClient, Usage};
 use rex_protocol::limits::Limits;
+use rex_protocol::text::Text;
 use rex_protocol::wire::{self, Frames, PREAMBLE};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -61,7 +62,7 @@ impl Peer {
     /// Takes the submission and accepts it.
     pub(crate) fn accept(&mut self) -> Submit {
         let submit = self.submission();
-        self.say(&ToClient::Accepted { limits: Limits::DEFAULT });
+        self.say(&ToClient::Accepted { limits: Limits::DEFAULT, run: Text::default() });
         submit
     }
 

@@ -127,7 +127,7 @@ fn a_socket_of_somebody_else_is_not_spoken_to() {
 
 #[test]
 fn a_conversation_that_breaks_off_or_makes_no_sense_is_the_brokers_fault() {
-    let outcome = ToClient::Accepted { limits: Limits::DEFAULT };
+    let outcome = ToClient::Accepted { limits: Limits::DEFAULT, run: Text::default() };
     let whole = wire::frame(&outcome).unwrap();
     let mut pieces: Vec<Vec<u8>> = (0..=whole.len()).map(|end| whole[..end].to_vec()).collect();
     pieces.push(vec![0xff; 64]);
@@ -151,7 +151,7 @@ fn a_conversation_that_breaks_off_or_makes_no_sense_is_the_brokers_fault() {
 fn more_output_than_agreed_is_not_kept() {
     let fake = Fake::new(|peer| {
         peer.submission();
-        peer.say(&ToClient::Accepted { limits: Limits { output: 10, ..Limits::DEFAULT } });
+        peer.say(&ToClient::Accepted { limits: Limits { output: 10, ..Limits::DEFAULT }, run: Text::default() });
         peer.say(&ToClient::Output(vec![b'x'; 11]));
         peer.end(Ending::Succeeded);
     });
@@ -162,7 +162,7 @@ fn more_output_than_agreed_is_not_kept() {
 fn a_connection_lost_after_the_runs_time_is_the_limit() {
     let fake = Fake::new(|peer| {
         peer.submission();
-        peer.say(&ToClient::Accepted { limits: Limits { time_ms: 0, ..Limits::DEFAULT } });
+        peer.say(&ToClient::Accepted { limits: Limits { time_ms: 0, ..Limits::DEFAULT }, run: Text::default() });
         peer.say(&log(Level::Info, "before"));
     });
     let ran = fake.run(&["-o", "json"]);

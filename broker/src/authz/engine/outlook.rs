@@ -30,7 +30,8 @@ impl Authorizer {
         if outlooks.is_empty() {
             return Err(self.deny(demand, Vec::new()));
         }
-        outlooks.into_iter().collect::<Result<(), _>>().map_err(|by| self.deny(demand, by))
+        let outlook: Result<(), _> = outlooks.into_iter().collect();
+        outlook.map_err(|by| self.deny(demand, by))
     }
 
     /// Whether a store may still allow it; else the policies that deny.

@@ -1,0 +1,23 @@
+//! The record of what was decided and done, which nobody can bend: who changes it, cuts it short or takes something out is found.
+//!
+//! From the outside in: [`Trail`] is a run's, and says no where a record cannot be written; [`Log`] appends to the file;
+//! `record` says what stands in it, `chain` and `head` hold it together; [`verify`] and [`Reader`] are for those who read it.
+
+mod chain;
+mod head;
+mod journal;
+mod json;
+mod log;
+mod read;
+mod record;
+mod settings;
+mod trail;
+mod verify;
+
+pub use json::is_plain;
+pub use log::{AuditError, Log};
+pub use read::{Reader, Record};
+pub use record::{Decision, Entry, Event, RunEnd, RunStart};
+pub use settings::{Audit, Journal, Sync};
+pub(crate) use trail::Trail;
+pub use verify::{Verified, verify};

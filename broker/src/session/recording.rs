@@ -1,0 +1,101 @@
+//! The beginning and the end of a run's records.
+
+use super::ending::{self, class_name};
+use super::start::Caller;
+use super::state::State;
+use super::submission::{Fault, Origin};
+use crate::audit::{Audit, Log, RunEnd, RunStart, Trail};
+use crate::authz::{PolicyStore, Session};
+use crate::config::Config;
+use crate::digest::sha256;
+use crate::sys::random;
+use rex_protocol::client::{Ending, Policy};
+use rex_protocol::text::Text;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What a run's records are made of.
+pub(super) struct Recording<'a> {
+    pub(super) config: &'a Config,
+    pub(super) origin: &'a Origin,
+    pub(super) caller: &'a Caller,
+    /// What is told of the run.
+    pub(super) session: &'a Session,
+    /// The length of its script, in bytes.
+    pub(super) script: usize,
+    /// The policy that it brings.
+    pub(super) policy: Option<&'a Policy>,
+    pub(super) stores: &'a [Rc<PolicyStore>],
+}
+
+impl Recording<'_> {
+    /// Records that the run begins; what the caller may know it by comes with it. A run that cannot be recorded does not begin.
+    pub(super) fn begin(self) -> Result<(Trail, Text<64>), Fault> {
+        let Some(settings) = settings(self.config, self.origin) else { return Ok((Trail::none(), Text::default())) };
+        let unrecorded = |error| Fault::Ended(ending::unrecorded(&error));
+        let log = Log::open(settings).map_err(unrecorded)?;
+        let run = random::number().map_err(|errno| Fault::Ended(ending::nameless(errno.desc())))?;
+        let run = format!("{run:016x}");
+        let revision = self.stores.first().map(|store| store.revision().to_owned()).unwrap_or_default();
+        let (principal, session) = (&self.caller.principal, self.session);
+        let start = RunStart {
+            user: &principal.name,
+            uid: principal.uid,
+            groups: &principal.groups,
+            pid: self.caller.pid,
+            via: session.via.name(),
+            tty: &session.tty,
+            parent: &session.parent,
+            script: &session.script,
+            script_bytes: self.script,
+            reason: &session.reason,
+            signed_by: "",
+            own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
+        };
+        let trail = Trail::begin(log, run.clone(), revision, &start).map_err(unrecorded)?;
+        Ok((trail, Text::cut(run)))
+    }
+}
+
+/// How runs that come so are recorded; nothing where they are not.
+pub(super) fn settings<'a>(config: &'a Config, origin: &'a Origin) -> Option<&'a Audit> {
+    match origin {
+        Origin::Daemon(_) => Some(&config.audit),
+        Origin::Standalone(audit) => audit.as_ref(),
+    }
+}
+
+/// Records how a run ended, before anybody is told; nothing stands for a client that is gone. What cannot be recorded has not
+/// succeeded.
+pub(super) fn end(state: &mut State, ending: Option<Ending>, took: Duration) -> Option<Ending> {
+    let (result, class) = match &ending {
+        None => ("gone", None),
+        Some(Ending::Succeeded) => ("succeeded", None),
+        Some(Ending::Failed { class, message }) => {
+            if matches!(
+                class,
+                rex_protocol::client::EndClass::Violation | rex_protocol::client::EndClass::ClientViolation
+            ) {
+                state.trail_mut().violation(message);
+            }
+            ("failed", Some(class_name(*class)))
+        }
+    };
+    let spent = *state.authorizer().spent();
+    let denied = state.account().denied;
+    state.trail_mut().end(RunEnd {
+        user: "",
+        result,
+        class,
+        operations: spent.operations,
+        denied,
+        bytes_read: spent.bytes_read,
+        bytes_written: spent.bytes_written,
+        deleted: spent.deleted,
+        milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    });
+    match state.trail().fault() {
+        Some(fault) => ending.map(|_| ending::unrecorded(fault)),
+        None => ending,
+    }
+}
