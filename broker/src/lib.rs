@@ -36,7 +36,7 @@ pub mod jail;
 mod log;
 mod perform;
 pub mod policy_test;
-mod principal;
+pub mod principal;
 mod program;
 mod rails;
 mod session;

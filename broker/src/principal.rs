@@ -9,7 +9,7 @@ const UNKNOWN: &str = "unknown";
 
 /// The principal of a user with this group and these supplementary ones. A group without a name cannot be named by a
 /// policy.
-pub(crate) fn of(uid: u32, gid: u32, groups: &[u32]) -> Principal {
+pub fn of(uid: u32, gid: u32, groups: &[u32]) -> Principal {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     let ids: BTreeSet<u32> = groups.iter().copied().chain([gid]).collect();
     let groups = ids.iter().filter_map(|gid| Group::from_gid(Gid::from_raw(*gid)).ok().flatten());

@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use rex_broker::authz::{Authorizer, Decision, Demand, PolicySource, PolicyStore, Principal, Resource, Strictness};
+use rex_broker::authz::{
+    Authorizer, Decision, Demand, Explained, Explanation, PolicySource, PolicyStore, Principal, Resource, Strictness,
+};
 use rex_protocol::Action;
 use rex_protocol::path::AbsPath;
 use std::rc::Rc;
@@ -174,6 +176,47 @@ proptest! {
             prop_assert_eq!(&authorizer.decide(&demand), &full, "remembered: {:?}\n{}", demand, policies.concat());
         }
     }
+
+}
+
+proptest! {
+    // Each part of each policy is evaluated by itself: a fifth as many.
+    #![proptest_config(ProptestConfig { cases: cases() / 5, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is explained is what is decided, and the parts that policies are said to have in it make that decision.
+    #[test]
+    fn an_explanation_tells_what_is_decided(
+        policies in prop::collection::vec(policy(), 0..8),
+        more in prop::collection::vec(policy(), 0..3),
+        narrowed in any::<bool>(),
+        principal in principal(),
+        demands in prop::collection::vec(demand(), 40),
+    ) {
+        let mut stores = vec![store(&policies.concat())];
+        if narrowed {
+            stores.push(store(&more.concat()));
+        }
+        let count = stores.len();
+        let mut authorizer = Authorizer::new(principal, stores);
+        for demand in demands {
+            let explanation = authorizer.explain(&demand);
+            let decision = authorizer.decide(&demand);
+            prop_assert_eq!(&explanation.decision, &decision, "{:?}\n{}", demand, policies.concat());
+            let derived = (0..count).all(|store| allows(&explanation, store));
+            let allowed = matches!(decision, Decision::Allowed { .. });
+            prop_assert_eq!(derived, allowed, "{:?}\n{}{}\n{:#?}", demand, policies.concat(), more.concat(), explanation);
+        }
+    }
+}
+
+/// Whether a store allows, by the parts that its policies are said to have.
+fn allows(explanation: &Explanation, store: usize) -> bool {
+    let mut own = explanation.policies.iter().filter(|policy| policy.store == store);
+    // A `forbid` that cannot be evaluated denies, once its scope holds.
+    let fails =
+        |policy: &Explained| policy.missed.first().is_some_and(|missed| !missed.in_scope && missed.error.is_some());
+    let forbidden = own.clone().any(|policy| !policy.permits && (policy.applies() || fails(policy)));
+    !forbidden && own.any(|policy| policy.permits && policy.applies())
 }
 
 fn decide(text: &str, action: Action, resource: Resource) -> Decision {

@@ -8,6 +8,7 @@ use interprocess::local_socket::{ConnectOptions, GenericFilePath, Stream, ToFsNa
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::unistd::geteuid;
+use rex_protocol::client::{FromClient, ListedPolicy, ToClient};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -74,6 +75,15 @@ impl Broker {
     /// Submits a run, and does not wait for its acceptance.
     pub fn submit(self, submission: Submission) -> Result<Run, Error> {
         Ok(Run::over(Conversation::begin(self.socket, self.standalone, &submission.into_message()?)?))
+    }
+
+    /// What the daemon's policies say of us: those that are about nobody but others are not told, nor is what exists.
+    pub fn list(self) -> Result<Vec<ListedPolicy>, Error> {
+        let mut conversation = Conversation::begin(self.socket, self.standalone, &FromClient::List)?;
+        match conversation.next()? {
+            Some(ToClient::Listed(policies)) => Ok(policies),
+            _ => Err(conversation.fault("no list came")),
+        }
     }
 
     /// Opens a session for operations under the default limits. See [`Terms`] for others.

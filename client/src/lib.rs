@@ -59,7 +59,7 @@ pub use session::{CallError, Held, Session};
 pub use submission::{Policy, Submission, Terms};
 
 pub use rex_protocol::argument::{Argument, Arguments};
-pub use rex_protocol::client::{EndClass, Ending, LimitRequest, Outcome, Refusal, RefusalReason, Usage};
+pub use rex_protocol::client::{EndClass, Ending, LimitRequest, ListedPolicy, Outcome, Refusal, RefusalReason, Usage};
 pub use rex_protocol::failure::{Denial, Failure, FailureKind};
 pub use rex_protocol::limits::{self, LimitName, Limits};
 pub use rex_protocol::path::{AbsPath, Name, PathError};

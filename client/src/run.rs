@@ -154,7 +154,9 @@ impl Run {
                 Event::Progress { operations, current: current.into_string() }
             }
             ToClient::Outcome(outcome) => Event::Outcome(*outcome),
-            ToClient::Reply(_) => return Err(self.conversation.fault("an answer came to no request")),
+            ToClient::Reply(_) | ToClient::Listed(_) | ToClient::InForce { .. } => {
+                return Err(self.conversation.fault("an answer came to no request"));
+            }
         })
     }
 }

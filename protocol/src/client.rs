@@ -12,6 +12,13 @@
 //! broker   Refused | Warning* Accepted                   Outcome
 //! ```
 //!
+//! Or it only asks about policies:
+//!
+//! ```text
+//! client   List              Inspect | Reload
+//! broker   Refused | Listed  Refused | InForce
+//! ```
+//!
 //! The outcome may come at any time: a limit was reached, or the client sent what it must not, such as a request before the
 //! reply to the one before. A client that goes away ends its run.
 
@@ -49,6 +56,12 @@ pub enum FromClient {
     },
     /// No operation follows; what came of the run is wanted.
     End,
+    /// What may I do? The first frame, and only that.
+    List,
+    /// Which policies are in force? The first frame, and only that; of root alone.
+    Inspect,
+    /// Load the policies anew. The first frame, and only that; of root alone.
+    Reload,
 }
 
 /// How long a script may go on after it was told to end, in milliseconds.
@@ -158,8 +171,28 @@ pub enum ToClient {
     },
     /// The run has ended. The last frame.
     Outcome(Box<Outcome>),
+    /// The answer to [`FromClient::List`]: the policies that are about the caller.
+    Listed(Vec<ListedPolicy>),
+    /// The answer to [`FromClient::Inspect`]; after [`FromClient::Reload`], what was in force before.
+    InForce {
+        /// The digest of the policies.
+        revision: Text<64>,
+        /// How many there are, without the rails.
+        policies: u64,
+    },
     /// The answer to a [`FromClient::Request`]: its encoded reply, or why there is none.
     Reply(Result<serde_bytes::ByteBuf, Failure>),
+}
+
+/// A policy, as far as it is about the one who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedPolicy {
+    /// Its id.
+    pub id: Text<256>,
+    /// Whether it permits; else it forbids.
+    pub permits: bool,
+    /// What it is about, part by part as it stands there, without who asks.
+    pub parts: Vec<Text<4096>>,
 }
 
 /// Why a run is not started.
@@ -184,6 +217,8 @@ pub enum RefusalReason {
     NoPolicy,
     /// The broker cannot start a sealed worker here.
     Unavailable,
+    /// It is for root alone.
+    NotAllowed,
 }
 
 /// How a run ended.

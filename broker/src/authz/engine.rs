@@ -1,6 +1,11 @@
 //! Deciding.
 
+mod explain;
+mod list;
 mod outlook;
+
+pub use explain::{Explained, Explanation, Missed};
+pub use list::Listed;
 
 use super::attributes::{self, Attributes};
 use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};

@@ -2,8 +2,10 @@
 
 use super::conditions::{Condition, Variable, analyse};
 use super::entity::Facts;
+use super::parts::{Part, parts};
 use super::{attributes, session};
 use cedar_policy::{EntityUid, Policy, PolicyId};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 /// Policies by what their resource must be.
@@ -34,6 +36,14 @@ pub(super) struct Row {
     pub(super) reads_address: bool,
     /// Whether it says that the arguments of what it speaks of are secret.
     pub(super) sensitive: bool,
+    parts: OnceCell<Result<Vec<Part>, String>>,
+}
+
+impl Row {
+    /// The policy in parts, which are made when they are first asked for.
+    pub(super) fn parts(&self) -> Result<&[Part], String> {
+        self.parts.get_or_init(|| parts(&self.policy)).as_deref().map_err(String::clone)
+    }
 }
 
 impl Index {
@@ -68,6 +78,7 @@ impl Index {
                 rail: is_rail(policy.id()),
                 reads_address,
                 sensitive: policy.annotation("sensitive").is_some(),
+                parts: OnceCell::new(),
             });
         }
         index

@@ -6,7 +6,7 @@ use super::memberships::Memberships;
 use super::schema::schema;
 use super::warning::{self, PolicyWarning};
 use crate::digest::sha256;
-use cedar_policy::{Policy, PolicyId, PolicySet, ValidationMode, Validator};
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
 use miette::Diagnostic;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -131,6 +131,18 @@ impl PolicyStore {
     /// Whether it holds none, and so allows nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The ids and the texts of its permits, without their ids and comments.
+    pub fn permits(&self) -> Vec<(String, String)> {
+        let permits = self.index.rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
+        permits
+            .map(|row| {
+                let parts = row.parts().unwrap_or_default();
+                let texts = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>();
+                (row.policy.id().to_string(), texts.join("; "))
+            })
+            .collect()
     }
 
     pub(super) fn all(&self) -> Rc<PolicySet> {

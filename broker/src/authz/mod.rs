@@ -14,6 +14,7 @@ mod entity;
 mod index;
 mod load;
 mod memberships;
+mod parts;
 mod question;
 mod reach;
 mod schema;
@@ -26,7 +27,7 @@ pub(crate) use context::tags;
 pub use demand::{
     Context, Decision, Demand, Granted, Object, Principal, ProcessIdentity, ProgramContext, Resource, Url,
 };
-pub use engine::Authorizer;
+pub use engine::{Authorizer, Explained, Explanation, Listed, Missed};
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use memberships::{MembershipError, Memberships};
 pub use question::{Question, QuestionError, RunAs, Told, Word};

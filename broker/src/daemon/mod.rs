@@ -11,9 +11,9 @@ use crate::audit::{Audit, Entry, Event, Log};
 use crate::config::Config;
 use crate::jail::Program;
 use crate::session::{Caller, Connection, Origin, serve};
+use crate::store::{Store, StoreError};
 use crate::sys::process::{self, Forked};
 use crate::sys::socket::{self, Peer};
-use crate::store::{Store, StoreError};
 use crate::{principal, program};
 use listener::Listener;
 use nix::errno::Errno;
@@ -92,7 +92,7 @@ impl Daemon {
             .map_err(|error| fault("listen to signals", &error))?;
         let quota = Quota::new(config.runs);
         let pool = Pool::new(config.runs.ready);
-        let origin = Origin::Daemon(store);
+        let origin = Origin::Daemon { store, daemon: nix::unistd::getpid() };
         let mut daemon = Self {
             config,
             program,
@@ -111,7 +111,7 @@ impl Daemon {
 
     fn policies(&self) -> usize {
         match &self.origin {
-            Origin::Daemon(store) => store.policies.own(),
+            Origin::Daemon { store, .. } => store.policies.own(),
             Origin::Standalone(_) => 0,
         }
     }
@@ -176,7 +176,7 @@ impl Daemon {
             Ok(store) => {
                 let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
                 tracing::info!(policies, tests = store.tests, "policies loaded anew");
-                self.origin = Origin::Daemon(store);
+                self.origin = Origin::Daemon { store, daemon: nix::unistd::getpid() };
                 // Ready sessions hold the old ones.
                 self.pool.discard();
                 self.fill_pool();
@@ -192,7 +192,7 @@ impl Daemon {
 
     /// A broker that cannot record serves nobody.
     fn record_start(&mut self) -> Result<(), DaemonError> {
-        let Origin::Daemon(store) = &self.origin else { return Ok(()) };
+        let Origin::Daemon { store, .. } = &self.origin else { return Ok(()) };
         let store = Rc::clone(&store.policies);
         let event = Event::BrokerStart { policies: store.own(), files: store.files() };
         let entry = Entry::of_broker(store.revision(), &event);
@@ -203,7 +203,7 @@ impl Daemon {
     /// Records what happened to the broker itself, as far as that is possible: what has happened has happened.
     fn record(&mut self, event: &Event<'_>) {
         let revision = match &self.origin {
-            Origin::Daemon(store) => store.policies.revision(),
+            Origin::Daemon { store, .. } => store.policies.revision(),
             Origin::Standalone(_) => "",
         };
         let entry = Entry::of_broker(revision, event);

@@ -149,9 +149,13 @@ impl Direct<'_> {
         match wire::decode::<FromClient>(frame)? {
             FromClient::Request { closed, name, body } => self.answer(&closed, &name, &body),
             FromClient::End => Err(End::With(Ending::Succeeded)),
-            FromClient::Submit(_) | FromClient::Operate(_) | FromClient::Terminate | FromClient::Cancel => {
-                Err(Violation::new("sent what is no request").into())
-            }
+            FromClient::Submit(_)
+            | FromClient::Operate(_)
+            | FromClient::Terminate
+            | FromClient::Cancel
+            | FromClient::List
+            | FromClient::Inspect
+            | FromClient::Reload => Err(Violation::new("sent what is no request").into()),
         }
     }
 

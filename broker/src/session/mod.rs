@@ -9,6 +9,7 @@ mod connection;
 mod direct;
 mod ending;
 mod facts;
+mod policies;
 mod recording;
 mod run;
 mod signature;

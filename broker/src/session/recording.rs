@@ -60,7 +60,7 @@ impl Recording<'_> {
 /// How runs that come so are recorded; nothing where they are not.
 pub(super) fn settings<'a>(config: &'a Config, origin: &'a Origin) -> Option<&'a Audit> {
     match origin {
-        Origin::Daemon(_) => Some(&config.audit),
+        Origin::Daemon { .. } => Some(&config.audit),
         Origin::Standalone(audit) => audit.as_ref(),
     }
 }

@@ -149,7 +149,13 @@ impl<'a> Run<'a> {
     fn obey_client(&mut self) -> Result<(), End> {
         while let Some(frame) = self.connection.next_frame().map_err(|_| End::ClientGone)? {
             match wire::decode::<FromClient>(&frame).map_err(|_| End::ClientGone)? {
-                FromClient::Submit(_) | FromClient::Operate(_) | FromClient::Request { .. } | FromClient::End => {
+                FromClient::Submit(_)
+                | FromClient::Operate(_)
+                | FromClient::Request { .. }
+                | FromClient::End
+                | FromClient::List
+                | FromClient::Inspect
+                | FromClient::Reload => {
                     return Err(End::ClientGone);
                 }
                 FromClient::Cancel => {

@@ -7,7 +7,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, signature};
+use super::{direct, ending, facts, policies, signature};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
@@ -58,6 +58,7 @@ pub(crate) fn serve(
             ready.take().iter().for_each(run::end);
             direct::serve(config, &mut connection, caller, origin, &operate, begun)
         }
+        Ok(Some(Submission::Policies(ask))) => policies::answer(&mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
     };
     match served {

@@ -7,6 +7,7 @@ use crate::authz::{PolicySource, PolicyStore, Strictness, Via};
 use crate::config::Config;
 use crate::store::Store;
 use crate::sys::process;
+use nix::unistd::Pid;
 use rex_protocol::client::{
     EndClass, Ending, FromClient, LimitRequest, Operate, Policy, Refusal, RefusalReason, Submit, ToClient,
 };
@@ -24,7 +25,12 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 /// What policy a run stands under besides the one it brings.
 pub(crate) enum Origin {
     /// The daemon's store decides; a policy that comes with the run narrows it.
-    Daemon(Store),
+    Daemon {
+        /// The store.
+        store: Store,
+        /// The daemon, whose child each session is.
+        daemon: Pid,
+    },
     /// The run's own policy is the only one. It is recorded only where its caller wants that.
     Standalone(Option<Audit>),
 }
@@ -33,7 +39,7 @@ impl Origin {
     /// How such a run comes.
     pub(super) fn via(&self) -> Via {
         match self {
-            Origin::Daemon(_) => Via::Socket,
+            Origin::Daemon { .. } => Via::Socket,
             Origin::Standalone(_) => Via::Standalone,
         }
     }
@@ -45,6 +51,19 @@ pub(super) enum Submission {
     Script(Box<Submit>),
     /// To ask for operations itself.
     Operations(Box<Operate>),
+    /// To know of policies, or to have them loaded anew.
+    Policies(Ask),
+}
+
+/// What a client wants to know of policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Those that are about it.
+    List,
+    /// Which are in force.
+    Inspect,
+    /// The same, and to have them loaded anew.
+    Reload,
 }
 
 /// Why a run does not begin.
@@ -75,6 +94,9 @@ pub(super) fn receive(connection: &mut Connection) -> Result<Option<Submission>,
     let (submission, later) = match wire::decode(&frame) {
         Ok(FromClient::Submit(submit)) => (Submission::Script(submit), rex_protocol::client::LATER_FRAME),
         Ok(FromClient::Operate(operate)) => (Submission::Operations(operate), rex_protocol::client::OPERATION_FRAME),
+        Ok(FromClient::List) => return Ok(Some(Submission::Policies(Ask::List))),
+        Ok(FromClient::Inspect) => return Ok(Some(Submission::Policies(Ask::Inspect))),
+        Ok(FromClient::Reload) => return Ok(Some(Submission::Policies(Ask::Reload))),
         Ok(_) => return Err(refused("the first message is not a submission".into())),
         Err(violation) => return Err(refused(violation.to_string())),
     };
@@ -82,6 +104,7 @@ pub(super) fn receive(connection: &mut Connection) -> Result<Option<Submission>,
     let (version, policy, script, arguments) = match &submission {
         Submission::Script(run) => (&run.version, &run.policy, run.script.len(), run.arguments.len()),
         Submission::Operations(run) => (&run.version, &run.policy, 0, 0),
+        Submission::Policies(_) => return Ok(Some(submission)),
     };
     if &**version != VERSION {
         return Err(refused(format!("the client is version {version}, the broker {VERSION}")));
@@ -117,7 +140,7 @@ pub(super) fn stores(
     origin: &Origin,
 ) -> Result<Vec<Rc<PolicyStore>>, Fault> {
     let mut stores = match origin {
-        Origin::Daemon(store) => vec![Rc::clone(&store.policies)],
+        Origin::Daemon { store, .. } => vec![Rc::clone(&store.policies)],
         Origin::Standalone(_) if policy.is_none() => {
             return Err(refuse(
                 RefusalReason::NoPolicy,

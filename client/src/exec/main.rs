@@ -6,6 +6,7 @@ mod exit;
 mod follow;
 mod human;
 mod input;
+mod list;
 mod options;
 mod record;
 mod result;
@@ -35,6 +36,9 @@ fn main() -> ExitCode {
         }
     };
     let mut screen = Screen::new(options.format(), options.verbose);
+    if options.list {
+        return list::run(&options, &mut screen);
+    }
     let mut record = Record::default();
     // Kept until the result is out: waiting for a session of ours to end would delay it.
     let mut run = None;

@@ -13,7 +13,7 @@ use std::time::Duration;
 #[command(name = "rex-exec", version, after_long_help = exit::help())]
 pub(crate) struct Options {
     /// The script; `-` reads it from standard input
-    #[arg(required_unless_present = "script_file")]
+    #[arg(required_unless_present_any = ["script_file", "list"])]
     pub(crate) script: Option<PathBuf>,
 
     /// Arguments of the script, always strings; see --arg-json for others
@@ -70,6 +70,10 @@ pub(crate) struct Options {
     /// Run without the broker, as the calling user and under the given policy alone
     #[arg(long, requires = "policy_file")]
     pub(crate) standalone: bool,
+
+    /// List what the policies of this machine say of you, and run nothing
+    #[arg(short, long, conflicts_with_all = ["script", "assignments", "script_file", "policy_file", "standalone", "script_arguments_file", "arg_json"])]
+    pub(crate) list: bool,
 
     /// Refuse a policy that does not fit the schema instead of warning
     #[arg(long, requires = "policy_file")]
