@@ -29,16 +29,20 @@ pub(crate) enum Command {
     /// Look whether the log is what was written, all of it and nothing else
     ///
     /// Tells the hash of the last record: whoever notes it elsewhere can tell later that nothing before it was changed.
+    #[command(after_long_help = exit::help())]
     Verify(Verify),
     /// Show records: lines for people on a terminal, else JSON as it stands in the log
     ///
     /// An operation that was allowed and of which neither an outcome nor the end of its run is recorded reads `unknown`.
+    #[command(after_long_help = exit::help())]
     Show(Show),
     /// Show records, and go on with those that come
     ///
     /// Ends with SIGINT or SIGTERM, and when nobody reads it any more.
+    #[command(after_long_help = exit::help())]
     Follow(Show),
     /// Write one HTML page about what was decided and done
+    #[command(after_long_help = exit::help())]
     Report(Report),
 }
 
@@ -153,9 +157,13 @@ mod tests {
 
     #[test]
     fn the_long_help_tells_every_exit_code() {
-        let help = Options::command().render_long_help().to_string();
-        for (exit, meaning) in exit::TABLE {
-            assert!(help.contains(&format!("  {:<5} {meaning}", exit.code())), "{help}");
+        let mut program = Options::command();
+        let commands = program.get_subcommands_mut().map(|command| command.render_long_help().to_string());
+        let all: Vec<String> = commands.collect();
+        for help in all.into_iter().chain([program.render_long_help().to_string()]) {
+            for (exit, meaning) in exit::TABLE {
+                assert!(help.contains(&format!("  {:<5} {meaning}", exit.code())), "{help}");
+            }
         }
     }
 

@@ -7,9 +7,9 @@ use crate::options::{self, Filters};
 use crate::page::page;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rex_broker::audit::Reader;
+use rex_broker::audit::{Reader, Record};
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -34,31 +34,67 @@ pub(crate) fn report(directory: &Path, options: &options::Report) -> Result<Exit
 
 fn records(directory: &Path, filters: &Filters) -> Result<Vec<Value>, Failure> {
     let failed = Failure::of_log(directory);
-    let mut filter = Filter::new(filters);
-    let mut records = VecDeque::new();
+    let chosen = Chosen::of(directory, filters)?;
+    let mut records = Vec::new();
     for record in Reader::open(directory).map_err(&failed)? {
         let record = record.map_err(&failed)?;
-        if !filter.takes(&record) {
-            continue;
-        }
-        records.push_back(Value::Object(record.fields().clone()));
-        if records.len() > filters.last.unwrap_or(usize::MAX) {
-            records.pop_front();
-        }
-        if records.len() > MOST {
-            return Err(Failure::TooMany(MOST));
+        if chosen.has(&record) {
+            records.push(Value::Object(record.fields().clone()));
         }
     }
-    if records.is_empty() { Err(Failure::NoRecord) } else { Ok(records.into()) }
+    if records.is_empty() { Err(Failure::NoRecord) } else { Ok(records) }
+}
+
+/// The records that are meant, and what belongs to them: how their operations came out, how their runs began and ended. Without
+/// that a page would tell that it is not known.
+#[derive(Default)]
+struct Chosen {
+    numbers: HashSet<u64>,
+    operations: HashSet<(String, u64)>,
+    runs: HashSet<String>,
+}
+
+impl Chosen {
+    fn of(directory: &Path, filters: &Filters) -> Result<Self, Failure> {
+        let failed = Failure::of_log(directory);
+        let mut filter = Filter::new(filters);
+        let mut matching = VecDeque::new();
+        for record in Reader::open(directory).map_err(&failed)? {
+            let record = record.map_err(&failed)?;
+            if !filter.takes(&record) {
+                continue;
+            }
+            matching.push_back((record.seq(), record.run().to_owned(), record.number("op")));
+            if matching.len() > filters.last.unwrap_or(usize::MAX) {
+                matching.pop_front();
+            }
+            if matching.len() > MOST {
+                return Err(Failure::TooMany(MOST));
+            }
+        }
+        let mut chosen = Self::default();
+        for (number, run, operation) in matching {
+            chosen.numbers.insert(number);
+            chosen.runs.insert(run.clone());
+            chosen.operations.insert((run, operation));
+        }
+        Ok(chosen)
+    }
+
+    fn has(&self, record: &Record) -> bool {
+        self.numbers.contains(&record.seq())
+            || match record.kind() {
+                "run-start" | "run-end" => self.runs.contains(record.run()),
+                "outcome" => self.operations.contains(&(record.run().to_owned(), record.number("op"))),
+                _ => false,
+            }
+    }
 }
 
 /// What the page is about.
 fn title(options: &options::Report, records: &[Value]) -> String {
-    let whole = records.first().and_then(|record| record.get("run")).and_then(Value::as_str);
-    let run = options.filters.run.as_ref().map(|prefix| match whole {
-        Some(run) => format!("run {run}"),
-        None => format!("run {prefix}"),
-    });
+    let whole = || records.iter().find_map(|record| record.get("run")).and_then(Value::as_str);
+    let run = options.filters.run.as_deref().map(|prefix| format!("run {}", whole().unwrap_or(prefix)));
     let day = |at: Timestamp| at.to_zoned_datetime(TimeZone::system()).date().to_string();
     let parts: Vec<String> = [
         run,

@@ -86,24 +86,28 @@ fn ending(record: &Record) -> String {
     let milliseconds = record.number("milliseconds");
     let class = record.text("class");
     let mut told = if class.is_empty() { String::new() } else { format!("{class}, ") };
-    told +=
-        &format!("{}.{:03} s, {} operations", milliseconds / 1000, milliseconds % 1000, record.number("operations"));
-    for (field, name) in
-        [("denied", "denied"), ("bytes_read", "bytes read"), ("bytes_written", "bytes written"), ("deleted", "deleted")]
-    {
+    told += &format!("{}.{:03} s", milliseconds / 1000, milliseconds % 1000);
+    for (field, one, many) in [
+        ("operations", "operation", "operations"),
+        ("denied", "denied", "denied"),
+        ("bytes_read", "byte read", "bytes read"),
+        ("bytes_written", "byte written", "bytes written"),
+        ("deleted", "deleted", "deleted"),
+    ] {
         let count = record.number(field);
         if count > 0 {
-            told += &format!(", {count} {name}");
+            told += &format!(", {}", counted(count, one, many));
         }
     }
     told
 }
 
 fn policies(record: &Record) -> String {
-    match record.number("policies") {
-        1 => "1 policy".into(),
-        count => format!("{count} policies"),
-    }
+    counted(record.number("policies"), "policy", "policies")
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn list_item(name: &str, text: &str) -> String {

@@ -7,7 +7,7 @@ use crate::options::{self, Filters, Format};
 use crate::output::{Next, Output};
 use crate::unknown::Unknown;
 use crate::view::{self, View};
-use rex_broker::audit::{Reader, Record};
+use rex_broker::audit::Reader;
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -19,8 +19,12 @@ const TICK: u16 = 200;
 pub(crate) fn show(directory: &Path, options: &options::Show) -> Result<Exit, Failure> {
     let mut lines = Lines::open(directory, options)?;
     let mut stdout = BufWriter::new(io::stdout().lock());
-    while let Some(line) = lines.next()? {
-        stdout.write_all(line.as_bytes())?;
+    loop {
+        match lines.step()? {
+            Step::Line(line) => stdout.write_all(line.as_bytes())?,
+            Step::Passed => {}
+            Step::End => break,
+        }
     }
     stdout.flush()?;
     Ok(Exit::Success)
@@ -28,17 +32,28 @@ pub(crate) fn show(directory: &Path, options: &options::Show) -> Result<Exit, Fa
 
 /// Shows what is there and what comes.
 pub(crate) fn follow(directory: &Path, options: &options::Show) -> Result<Exit, Failure> {
-    let mut output = Output::new().map_err(Failure::Signals)?;
     let mut lines = Lines::open(directory, options)?;
+    let mut output = Output::new().map_err(Failure::Signals)?;
     loop {
-        let next = match lines.next()? {
-            Some(line) => output.write(&line)?,
-            None => output.wait(TICK)?,
+        let next = match lines.step()? {
+            Step::Line(line) => output.write(&line)?,
+            Step::Passed => output.wait(0)?,
+            Step::End => output.wait(TICK)?,
         };
         if next == Next::End {
             return Ok(Exit::Success);
         }
     }
+}
+
+/// What comes of the next record.
+enum Step {
+    /// It is meant. Its line, with its end.
+    Line(String),
+    /// It is not meant.
+    Passed,
+    /// There is none yet.
+    End,
 }
 
 /// The lines of the records that are meant.
@@ -78,8 +93,12 @@ impl<'a> Lines<'a> {
     /// Passes over all that is there but the last ones.
     fn keep(&mut self, last: usize) -> Result<(), Failure> {
         let mut kept = VecDeque::new();
-        while let Some(record) = self.record()? {
-            kept.push_back(self.line(&record));
+        loop {
+            match self.step()? {
+                Step::Line(line) => kept.push_back(line),
+                Step::Passed => {}
+                Step::End => break,
+            }
             if kept.len() > last {
                 kept.pop_front();
             }
@@ -88,27 +107,17 @@ impl<'a> Lines<'a> {
         Ok(())
     }
 
-    /// The next line with its end; nothing where there is none yet.
-    fn next(&mut self) -> Result<Option<String>, Failure> {
+    fn step(&mut self) -> Result<Step, Failure> {
         if let Some(line) = self.kept.pop_front() {
-            return Ok(Some(line));
+            return Ok(Step::Line(line));
         }
-        Ok(self.record()?.map(|record| self.line(&record)))
-    }
-
-    fn line(&mut self, record: &Record) -> String {
-        let mut line = self.view.line(record);
-        line.push('\n');
-        line
-    }
-
-    fn record(&mut self) -> Result<Option<Record>, Failure> {
-        while let Some(record) = self.reader.next_record().map_err(Failure::of_log(self.directory))? {
-            if self.filter.takes(&record) {
-                return Ok(Some(record));
-            }
+        let Some(record) = self.reader.next_record().map_err(Failure::of_log(self.directory))? else {
+            return Ok(Step::End);
+        };
+        if !self.filter.takes(&record) {
             self.view.pass(&record);
+            return Ok(Step::Passed);
         }
-        Ok(None)
+        Ok(Step::Line(self.view.line(&record) + "\n"))
     }
 }

@@ -41,7 +41,7 @@ fn put(line: &str) -> io::Result<()> {
 
 fn summary(found: &Verified, zone: &TimeZone) -> String {
     let Verified { records, first, last, head, .. } = found;
-    let moment = |at: &Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let moment = |at: &Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
     let counted = match records {
         0 => return "whole: no record yet".into(),
         1 => format!("1 record ({last})"),
@@ -72,7 +72,8 @@ mod tests {
         let at = |text: &str| Some(text.parse().unwrap());
         let (from, to) = (at("2026-11-24T10:00:00Z"), at("2026-11-25T11:00:00Z"));
         let found = Verified { records: 3, first: 2, last: 4, from, to, head: "abc".into(), ..Verified::default() };
-        let expected = "whole: 3 records (2 to 4), from 2026-11-24 10:00:00 to 2026-11-25 11:00:00, head abc";
+        let expected =
+            "whole: 3 records (2 to 4), from 2026-11-24 10:00:00+00:00 to 2026-11-25 11:00:00+00:00, head abc";
         assert_eq!(summary(&found, &TimeZone::UTC), expected);
         assert_eq!(summary(&Verified::default(), &TimeZone::UTC), "whole: no record yet");
     }

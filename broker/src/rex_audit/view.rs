@@ -66,7 +66,7 @@ impl View {
         line.column(Style::Aside, &or_dash(&run), RUN);
         line.column(Style::Common, &or_dash(user), 8);
         line.column(row.style, &or_dash(&row.word), 9);
-        line.column(Style::Common, &or_dash(&row.what), 24);
+        line.column(Style::Common, &or_dash(&row.what), 25);
         line.column(Style::Common, &row.on, 0);
         line.add(Style::Aside, &row.aside);
         line.finish()
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_decision_fills_its_columns() {
-        let expected = "2026-11-25 10:30:00  01234567  ada       deny       file_system read          File::\"/srv/a\"  no-secrets";
+        let expected = "2026-11-25 10:30:00  01234567  ada       deny       file_system read           File::\"/srv/a\"  no-secrets";
         assert_eq!(view(None, false).line(&decision("ada")), expected);
         assert_eq!(view(Some(60), false).line(&decision("ada")), format!("{}…", &expected[..59]));
         assert!(view(None, true).line(&decision("ada")).contains("\u{1b}[1;31mdeny\u{1b}[0m"));

@@ -89,7 +89,7 @@ fn details(event: &Value) -> Html {
     let mut html = Html::new();
     html.text(&log::text(event, "message"));
     let members = event.as_object().into_iter().flatten();
-    let special = ["seq", "at", "kind", "message", "result", "files"];
+    let special = ["seq", "at", "kind", "message", "result", "files", "prev"];
     for (name, _) in members.filter(|(name, _)| !special.contains(&name.as_str())).take(8) {
         html.raw(if html.is_empty() { "" } else { "; " }).text(name).raw(" <code>");
         html.text(&shortened(name, &log::text(event, name))).raw("</code>");

@@ -224,7 +224,7 @@ fn sequence(html: &mut Html, place: usize, run: &Run, clock: Clock, room: &Room)
     let mut table = Table::new(&caption, COLUMNS, usize::MAX).with_bytes(room.bytes);
     let mut left_out = (0, 0);
     for (index, operation) in run.operations.values().enumerate() {
-        if index >= room.rows || !rows(&mut table, operation, clock) {
+        if index >= room.rows || !rows(&mut table, operation, run.end.is_some(), clock) {
             left_out.0 += 1;
             left_out.1 += u64::from(operation.is_denied());
         }
@@ -236,15 +236,20 @@ fn sequence(html: &mut Html, place: usize, run: &Run, clock: Clock, room: &Room)
     }
 }
 
-/// Adds the rows of an operation, and tells whether there was room.
-fn rows(table: &mut Table, operation: &Operation, clock: Clock) -> bool {
+/// Adds the rows of an operation of a run that has ended or not, and tells whether there was room.
+fn rows(table: &mut Table, operation: &Operation, has_ended: bool, clock: Clock) -> bool {
     if operation.decisions.is_empty() {
-        return operation.outcome.is_some_and(|outcome| table.row(|| cells(operation, outcome, None, clock)));
+        return operation
+            .outcome
+            .is_some_and(|outcome| table.row(|| cells(operation, outcome, None, has_ended, clock)));
     }
-    operation.decisions.iter().all(|decision| table.row(|| cells(operation, decision, Some(decision), clock)))
+    operation
+        .decisions
+        .iter()
+        .all(|decision| table.row(|| cells(operation, decision, Some(decision), has_ended, clock)))
 }
 
-fn cells(operation: &Operation, record: &Value, decision: Option<&Value>, clock: Clock) -> [Html; 8] {
+fn cells(operation: &Operation, record: &Value, decision: Option<&Value>, has_ended: bool, clock: Clock) -> [Html; 8] {
     let of_decision = |name| decision.map_or(Cow::Borrowed(""), |decision| log::text(decision, name));
     [
         operation.number.map_or_else(|| Html::of("—"), Html::of_count),
@@ -254,7 +259,7 @@ fn cells(operation: &Operation, record: &Value, decision: Option<&Value>, clock:
         Html::of_name(&of_decision("resource")),
         decision.map_or_else(|| Html::of("—"), verdict),
         decision.map(policies).unwrap_or_default(),
-        operation.outcome.map_or_else(|| Html::of("—"), outcome),
+        operation.outcome.map_or_else(|| missing(operation, has_ended), outcome),
     ]
 }
 
@@ -266,6 +271,13 @@ fn verdict(decision: &Value) -> Html {
 
 fn policies(decision: &Value) -> Html {
     sections::policies(&log::list(decision, "policies"))
+}
+
+/// What stands where no outcome is recorded. Whether something was done that was allowed, nobody knows then.
+fn missing(operation: &Operation, has_ended: bool) -> Html {
+    let mut html = Html::new();
+    html.raw(if operation.is_denied() || has_ended { "—" } else { "<strong class=\"denied\">unknown</strong>" });
+    html
 }
 
 /// The result, and the error if there was one.

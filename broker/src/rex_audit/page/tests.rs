@@ -122,6 +122,15 @@ fn an_identifier_used_again_is_another_run() {
 }
 
 #[test]
+fn what_was_allowed_and_has_neither_outcome_nor_end_is_unknown() {
+    let is_unknown = |records: &[Value]| page("One", records).contains(">unknown<");
+    let asked = |allowed| vec![start("a", 1, ""), decision("a", 1, 2, allowed, "file_system::File::\"/srv/one\"")];
+    assert!(is_unknown(&asked(true)));
+    assert!(!is_unknown(&asked(false)));
+    assert!(!is_unknown(&[asked(true), vec![end("a", 3, "failed")]].concat()));
+}
+
+#[test]
 fn hostile_text_stays_text_wherever_it_stands() {
     let hostile = "</title></style></svg><script>alert(1)</script>\" onload='x' \u{202e}\u{200b}\u{1b}[31m&lt;";
     let mut records = sample();
