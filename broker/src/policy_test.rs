@@ -59,9 +59,9 @@ impl Suite {
         let wrong = |reason: &dyn fmt::Display| SuiteError(format!("{file}: {reason}"));
         let text = std::str::from_utf8(text).map_err(|_| wrong(&"the tests are not UTF-8"))?;
         let written: Written = toml::from_str(text).map_err(|error| wrong(&error.to_string().trim_end()))?;
-        let tests = (1..).zip(written.test).map(|(number, table)| {
-            Test::parse(table).map_err(|reason| wrong(&format!("test {number}: {reason}")))
-        });
+        let tests = (1..)
+            .zip(written.test)
+            .map(|(number, table)| Test::parse(table).map_err(|reason| wrong(&format!("test {number}: {reason}"))));
         Ok(Self { file: file.to_owned(), tests: tests.collect::<Result<_, _>>()? })
     }
 

@@ -64,8 +64,9 @@ impl Store {
             None => Memberships::default(),
         };
         let text = signers.as_ref().map(|file| std::str::from_utf8(&file.text)).transpose();
-        let allowed = AllowedSigners::parse(text.map_err(|error| unusable(&config.allowed_signers, &error))?.unwrap_or_default())
-            .map_err(|error| unusable(&config.allowed_signers, &error))?;
+        let allowed =
+            AllowedSigners::parse(text.map_err(|error| unusable(&config.allowed_signers, &error))?.unwrap_or_default())
+                .map_err(|error| unusable(&config.allowed_signers, &error))?;
         let (store, warnings) =
             PolicyStore::load_with_rails(&policies, &rails::source(config)).map_err(|error| fault("use", &error))?;
         let others: Vec<PolicySource> = entities.into_iter().chain(signers).collect();

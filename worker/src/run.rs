@@ -70,7 +70,11 @@ fn value(interpreter: &Interpreter, channel: &Channel, job: &Job) -> Result<Stri
 
 /// The script without a first line that names an interpreter; its end stays, so that all lines keep their numbers.
 fn without_interpreter_line(script: &str) -> &str {
-    if script.starts_with("#!") { script.find('\n').and_then(|end| script.get(end..)).unwrap_or_default() } else { script }
+    if script.starts_with("#!") {
+        script.find('\n').and_then(|end| script.get(end..)).unwrap_or_default()
+    } else {
+        script
+    }
 }
 
 /// The arguments as variables.

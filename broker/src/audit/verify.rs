@@ -114,8 +114,14 @@ pub fn verify(directory: &Path) -> io::Result<Verified> {
 fn compare_with_head(head: io::Result<Option<Head>>, last: &Position, found: &mut Verified) -> io::Result<()> {
     let head = match head {
         Ok(Some(head)) => head,
-        Ok(None) => return Ok(found.faults.push("the head is empty".into())),
-        Err(error) => return Ok(found.faults.push(format!("the head cannot be read: {error}"))),
+        Ok(None) => {
+            found.faults.push("the head is empty".into());
+            return Ok(());
+        }
+        Err(error) => {
+            found.faults.push(format!("the head cannot be read: {error}"));
+            return Ok(());
+        }
     };
     let boot = clock::boot_id()?;
     let known = if head.boot == boot { &head.last } else { &head.synced };

@@ -44,13 +44,15 @@ struct Reference {
 impl Memberships {
     /// Reads a file's text.
     pub fn parse(text: &[u8]) -> Result<Self, MembershipError> {
-        let written: Vec<Written> =
-            serde_json::from_slice(text).map_err(|error| MembershipError(format!("it is no list of entities: {error}")))?;
+        let written: Vec<Written> = serde_json::from_slice(text)
+            .map_err(|error| MembershipError(format!("it is no list of entities: {error}")))?;
         let mut parents: HashMap<EntityUid, Vec<EntityUid>> = HashMap::new();
         for Written { uid: child, attrs, parents: groups } in written {
             let name = format!("{}::\"{}\"", child.r#type, child.id.escape_debug());
             if let Some(attribute) = attrs.keys().next() {
-                return Err(MembershipError(format!("`{name}` has the attribute `{attribute}`: only `parents` are read")));
+                return Err(MembershipError(format!(
+                    "`{name}` has the attribute `{attribute}`: only `parents` are read"
+                )));
             }
             let entry = parents.entry(child.to_uid().map_err(|error| MembershipError(error.to_string()))?);
             let std::collections::hash_map::Entry::Vacant(entry) = entry else {
@@ -60,7 +62,10 @@ impl Memberships {
             for group in groups {
                 let kinds = (child.r#type.as_str(), group.r#type.as_str());
                 if !KINDS.contains(&kinds) && kinds != UNIT_GROUPS {
-                    let message = format!("`{name}` cannot be in a `{}`: users and groups are in a `Group`, units in a `systemd::ServiceGroup`", group.r#type);
+                    let message = format!(
+                        "`{name}` cannot be in a `{}`: users and groups are in a `Group`, units in a `systemd::ServiceGroup`",
+                        group.r#type
+                    );
                     return Err(MembershipError(message));
                 }
                 found.push(group.to_uid().map_err(|error| MembershipError(error.to_string()))?);
@@ -129,7 +134,11 @@ mod tests {
             (of("systemd::Service", ", \"parents\": [{\"type\": \"Group\", \"id\": \"a\"}]"), "cannot be in"),
             (of("User", ", \"groups\": []"), "unknown field"),
             (of("no type", ""), "cannot put a question"),
-            ("[{\"uid\": {\"type\": \"Group\", \"id\": \"a\"}}, {\"uid\": {\"type\": \"Group\", \"id\": \"a\"}}]".into(), "twice"),
+            (
+                "[{\"uid\": {\"type\": \"Group\", \"id\": \"a\"}}, {\"uid\": {\"type\": \"Group\", \"id\": \"a\"}}]"
+                    .into(),
+                "twice",
+            ),
         ] {
             let error = Memberships::parse(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");

@@ -118,13 +118,8 @@ impl Question {
             None => Object::ByPath,
             Some(attributes) => Object::Given(Rc::new(attributes.clone())),
         };
-        let principal = Principal {
-            name: self.user.clone(),
-            uid: self.uid,
-            gid: 0,
-            gids: Vec::new(),
-            groups: self.groups.clone(),
-        };
+        let principal =
+            Principal { name: self.user.clone(), uid: self.uid, gid: 0, gids: Vec::new(), groups: self.groups.clone() };
         Ok((principal, self.session.put()?, Demand { action, resource, context, object }))
     }
 
@@ -136,14 +131,20 @@ impl Question {
         Action::ALL.iter().copied().find(is_meant).ok_or_else(|| {
             let known = Action::ALL.iter().filter(|action| action.namespace() == namespace);
             let known: Vec<_> = known.map(|action| action.name()).collect();
-            QuestionError(format!("there is no action `{}` on a `{}`; there are {}", self.action, resource.type_name(), known.join(", ")))
+            QuestionError(format!(
+                "there is no action `{}` on a `{}`; there are {}",
+                self.action,
+                resource.type_name(),
+                known.join(", ")
+            ))
         })
     }
 
     fn resource(&self) -> Result<Resource, QuestionError> {
         let text = &self.resource;
         let wrong = |reason: &str| QuestionError(format!("the resource `{text}` {reason}"));
-        let uid = EntityUid::from_str(text).map_err(|_| wrong("is not written as policies do: `file_system::File::\"/etc/hosts\"`"))?;
+        let uid = EntityUid::from_str(text)
+            .map_err(|_| wrong("is not written as policies do: `file_system::File::\"/etc/hosts\"`"))?;
         let id = uid.id().unescaped();
         let path = || AbsPath::from_id(id).ok_or_else(|| wrong("has no absolute path in its one form"));
         Ok(match uid.type_name().to_string().as_str() {
@@ -181,12 +182,17 @@ impl Question {
         let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().map_err(|_| QuestionError(format!("`{port}` is no port")))?),
-            _ => (authority, match scheme {
-                "https" => 443,
-                "http" => 80,
-                _ => 0,
-            }),
+            Some((host, port)) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| QuestionError(format!("`{port}` is no port")))?)
+            }
+            _ => (
+                authority,
+                match scheme {
+                    "https" => 443,
+                    "http" => 80,
+                    _ => 0,
+                },
+            ),
         };
         let given = |name: &str, found: &str| match self.attribute(name) {
             given if given.is_empty() => found.to_owned(),
@@ -293,7 +299,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_about_is_refused() {
-        for resource in ["/etc/hosts", "file_system::File::\"hosts\"", "file_system::File::\"/a/../b\"", "Group::\"a\"", "process_system::Process::\"x\""] {
+        for resource in [
+            "/etc/hosts",
+            "file_system::File::\"hosts\"",
+            "file_system::File::\"/a/../b\"",
+            "Group::\"a\"",
+            "process_system::Process::\"x\"",
+        ] {
             assert!(asked(resource, "read").is_err(), "{resource}");
         }
         assert!(asked("file_system::File::\"/a\"", "move").is_err_and(|error| error.contains("destination")));
