@@ -2,6 +2,7 @@
 
 mod content;
 mod faults;
+mod reading;
 mod tampering;
 
 use rex_broker::audit::Record;

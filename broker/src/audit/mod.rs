@@ -11,6 +11,7 @@ mod log;
 mod read;
 mod record;
 mod settings;
+mod snapshot;
 mod trail;
 mod verify;
 

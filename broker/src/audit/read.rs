@@ -1,10 +1,12 @@
 //! Reading the log, from its oldest file to the newest.
 
 use super::chain;
+use super::json::{is_plain, one_line};
 use super::log::{CURRENT, archive};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use std::fs::File;
+use std::borrow::Cow;
+use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -14,13 +16,21 @@ const LINE: u64 = 16 * 1024 * 1024;
 /// One record as it stands in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
+    line: String,
     fields: Map<String, Value>,
 }
 
 impl Record {
     /// The record of a line; nothing where it is none.
     pub fn parse(line: &str) -> Option<Self> {
-        serde_json::from_str(line).ok().map(|fields| Self { fields })
+        let line = line.trim_end_matches('\n');
+        serde_json::from_str(line).ok().map(|fields| Self { line: line.to_owned(), fields })
+    }
+
+    /// Its line as it stands in the log. One that no broker wrote, and that a terminal would obey, comes with the same fields and
+    /// all of that escaped.
+    pub fn to_json(&self) -> Cow<'_, str> {
+        if self.line.chars().all(is_plain) { Cow::Borrowed(&self.line) } else { Cow::Owned(one_line(&self.fields)) }
     }
 
     /// Its number.
@@ -64,73 +74,89 @@ impl Record {
     }
 }
 
-/// Reads records in their order. A line that is none, such as one that is being written, is passed over.
+/// Reads records in their order, from file to file, also while the log is written and its files are put aside or removed. A line
+/// that is no record, such as one that is being written, is passed over.
 pub struct Reader {
     directory: PathBuf,
-    files: std::vec::IntoIter<PathBuf>,
-    open: Option<(PathBuf, BufReader<File>)>,
+    open: Option<BufReader<File>>,
+    /// The number of the newest full file that is behind it, or that it reads; 0 before the first.
+    reached: u64,
     line: Vec<u8>,
 }
 
 impl Reader {
     /// Of the log in a directory.
     pub fn open(directory: &Path) -> io::Result<Self> {
-        let files = files(directory)?;
-        if files.is_empty() {
-            let reason = format!("there is no audit log in `{}`", directory.display());
-            return Err(io::Error::new(io::ErrorKind::NotFound, reason));
+        if files(directory)?.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no audit log"));
         }
-        Ok(Self { directory: directory.to_owned(), files: files.into_iter(), open: None, line: Vec::new() })
+        Ok(Self { directory: directory.to_owned(), open: None, reached: 0, line: Vec::new() })
     }
 
-    /// Goes on in what was written since the end was reached: behind a file that was full meanwhile, in the next one.
-    pub fn next_new(&mut self) -> io::Result<Option<Record>> {
-        if let Some(record) = self.next_record()? {
-            return Ok(Some(record));
-        }
-        let Some((path, reader)) = &self.open else { return Ok(None) };
-        let own = reader.get_ref().metadata()?;
-        let is_current = open(path).and_then(|file| file.metadata()).is_ok_and(|now| same(&now, &own));
-        if is_current {
-            return Ok(None);
-        }
-        // It was put aside. What followed is in the files that are newer than it.
-        let mut newer = Vec::new();
-        for file in files(&self.directory)?.into_iter().rev() {
-            if open(&file).and_then(|file| file.metadata()).is_ok_and(|now| same(&now, &own)) {
-                break;
-            }
-            newer.push(file);
-        }
-        newer.reverse();
-        self.files = newer.into_iter();
-        self.open = None;
-        self.next_record()
-    }
-
-    /// The next record; nothing at the end, which may move.
+    /// The next record; nothing at the end. What is written afterwards comes when it is asked again.
     pub fn next_record(&mut self) -> io::Result<Option<Record>> {
         loop {
-            if self.open.is_none() {
-                let Some(path) = self.files.next() else { return Ok(None) };
-                self.open = Some((path.clone(), BufReader::new(open(&path)?)));
+            if let Some(record) = self.record()? {
+                return Ok(Some(record));
             }
-            let Some((_, reader)) = &mut self.open else { return Ok(None) };
+            let Some((number, file)) = self.following()? else { return Ok(None) };
+            // What was written to the one before until it was put aside.
+            if let Some(record) = self.record()? {
+                return Ok(Some(record));
+            }
+            (self.reached, self.open) = (number, Some(BufReader::new(file)));
+        }
+    }
+
+    /// The next record of the file that is open.
+    fn record(&mut self) -> io::Result<Option<Record>> {
+        let Some(reader) = &mut self.open else { return Ok(None) };
+        loop {
             self.line.clear();
             let length = io::Read::take(&mut *reader, LINE).read_until(b'\n', &mut self.line)?;
-            if self.line.last() == Some(&b'\n') {
-                match std::str::from_utf8(&self.line).ok().and_then(Record::parse) {
-                    Some(record) => return Ok(Some(record)),
-                    None => continue,
-                }
-            }
-            // What is not whole yet is read again.
-            reader.seek(SeekFrom::Current(-i64::try_from(length).unwrap_or(0)))?;
-            if self.files.len() == 0 {
+            if self.line.last() != Some(&b'\n') && (length as u64) < LINE {
+                // What is not whole yet is read again.
+                reader.seek(SeekFrom::Current(-i64::try_from(length).unwrap_or(0)))?;
                 return Ok(None);
             }
-            self.open = None;
+            if let Some(record) = std::str::from_utf8(&self.line).ok().and_then(Record::parse) {
+                return Ok(Some(record));
+            }
         }
+    }
+
+    /// The file behind the one that is open, with its number; nothing where that is the last.
+    fn following(&self) -> io::Result<Option<(u64, File)>> {
+        loop {
+            let archives = chain::archives(&self.directory)?;
+            for number in archives.iter().copied().filter(|number| *number > self.reached) {
+                match open(&self.directory.join(archive(number))) {
+                    // It was put aside while it was read.
+                    Ok(file) if self.is_open(&file)? => {}
+                    Ok(file) => return Ok(Some((number, file))),
+                    // It was removed, as there are newer ones enough.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let file = match open(&self.directory.join(CURRENT)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            if self.is_open(&file)? {
+                return Ok(None);
+            }
+            // Where another one was put aside in between, that comes before this one.
+            if chain::archives(&self.directory)? == archives {
+                return Ok(Some((archives.last().copied().unwrap_or(0).max(self.reached), file)));
+            }
+        }
+    }
+
+    fn is_open(&self, file: &File) -> io::Result<bool> {
+        let Some(open) = &self.open else { return Ok(false) };
+        Ok(same(&open.get_ref().metadata()?, &file.metadata()?))
     }
 }
 
@@ -158,7 +184,7 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-fn same(one: &std::fs::Metadata, other: &std::fs::Metadata) -> bool {
+fn same(one: &Metadata, other: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }

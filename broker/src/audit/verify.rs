@@ -3,10 +3,12 @@
 use super::chain;
 use super::head::{BEGINNING, Head, Position};
 use super::log::{CURRENT, HEAD};
-use super::read::{Record, files, open};
+use super::read::Record;
+use super::snapshot::{Part, Snapshot};
 use crate::sys::clock;
+use jiff::Timestamp;
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead};
 use std::path::Path;
 
 /// What was found.
@@ -18,6 +20,12 @@ pub struct Verified {
     pub first: u64,
     /// The number of the last one.
     pub last: u64,
+    /// When the first one was made.
+    pub from: Option<Timestamp>,
+    /// When the last one was made.
+    pub to: Option<Timestamp>,
+    /// The SHA-256 of the last one's line. Who has noted it elsewhere can tell later that the log is that one's continuation.
+    pub head: String,
     /// What shows that the log is not what was written; empty where it is.
     pub faults: Vec<String>,
     /// What is no fault and still to be known.
@@ -32,16 +40,16 @@ impl Verified {
 }
 
 /// Reads the whole log in a directory and looks whether each record continues the one before, from the first that is kept to
-/// the head. An error where it cannot be read.
+/// the head. Of a log that is written meanwhile it is what was there at the beginning. An error where it cannot be read.
 pub fn verify(directory: &Path) -> io::Result<Verified> {
     let mut found = Verified::default();
     let mut position: Option<Position> = None;
     let mut beginning = None;
     let mut retired = Vec::new();
     let mut unfinished = Unfinished::default();
-    for path in files(directory)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut reader = BufReader::new(open(&path)?);
+    let Snapshot { head, parts } = Snapshot::take(directory)?;
+    let has_current = parts.last().is_some_and(|part| part.name == CURRENT);
+    for Part { name, content: mut reader } in parts {
         let mut line = Vec::new();
         if let Some(position) = &mut position {
             position.length = 0;
@@ -75,6 +83,8 @@ pub fn verify(directory: &Path) -> io::Result<Verified> {
                 found.faults.push(format!("{name}: record {} is not JSON", at.seq));
                 continue;
             };
+            found.from = found.from.or(record.at());
+            found.to = record.at().or(found.to);
             match record.kind() {
                 "retired" => retired.push((record.number("last"), record.text("hash").to_owned())),
                 "recovered" => found.remarks.push(format!("record {}: {}", record.seq(), record.text("message"))),
@@ -91,17 +101,27 @@ pub fn verify(directory: &Path) -> io::Result<Verified> {
     }
     let last = position.unwrap_or_else(Position::beginning);
     (found.first, found.last) = (beginning.seq + 1, last.seq);
-    compare_with_head(directory, &last, &mut found)?;
+    compare_with_head(head, &last, &mut found)?;
+    found.head = last.hash;
+    if !has_current {
+        found.remarks.push(format!("{CURRENT} is not there: the next record begins it"));
+    }
     found.remarks.extend(unfinished.remarks());
     Ok(found)
 }
 
 /// What was cut off at its end shows here.
-fn compare_with_head(directory: &Path, last: &Position, found: &mut Verified) -> io::Result<()> {
-    let head = match open(&directory.join(HEAD)).and_then(|file| Head::read(&file)) {
+fn compare_with_head(head: io::Result<Option<Head>>, last: &Position, found: &mut Verified) -> io::Result<()> {
+    let head = match head {
         Ok(Some(head)) => head,
-        Ok(None) => return Ok(found.faults.push("the head is empty".into())),
-        Err(error) => return Ok(found.faults.push(format!("the head cannot be read: {error}"))),
+        Ok(None) => {
+            found.faults.push("the head is empty".into());
+            return Ok(());
+        }
+        Err(error) => {
+            found.faults.push(format!("the head cannot be read: {error}"));
+            return Ok(());
+        }
     };
     let boot = clock::boot_id()?;
     let known = if head.boot == boot { &head.last } else { &head.synced };
@@ -115,9 +135,6 @@ fn compare_with_head(directory: &Path, last: &Position, found: &mut Verified) ->
     } else if last.seq > head.last.seq {
         let message = format!("records {} to {} are written and not in {HEAD} yet", head.last.seq + 1, last.seq);
         found.remarks.push(message);
-    }
-    if !directory.join(CURRENT).try_exists()? {
-        found.remarks.push(format!("{CURRENT} is not there: the next record begins it"));
     }
     Ok(())
 }
