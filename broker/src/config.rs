@@ -21,6 +21,10 @@ pub struct Config {
     pub socket: PathBuf,
     /// The directory of the store's policies.
     pub policies: PathBuf,
+    /// Who belongs to which groups besides the system's own; it need not be there.
+    pub entities: PathBuf,
+    /// Whose signatures of scripts count; it need not be there.
+    pub allowed_signers: PathBuf,
     /// The worker's program; nothing looks for it beside the broker, then in `/usr/libexec/rex`.
     pub worker: Option<PathBuf>,
     /// The program that speaks on the network; nothing looks for it beside the worker's.
@@ -75,6 +79,8 @@ impl Default for Config {
         Self {
             socket: "/run/rex/broker.sock".into(),
             policies: "/etc/rex/policies.d".into(),
+            entities: "/etc/rex/entities.json".into(),
+            allowed_signers: "/etc/rex/allowed_signers".into(),
             worker: None,
             net: None,
             log_level: "info".into(),

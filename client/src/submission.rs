@@ -44,6 +44,8 @@ pub struct Submission {
     pub progress: bool,
     /// Why it is run, for policies that ask; the first 1,024 bytes are told.
     pub reason: Option<String>,
+    /// A signature of the script, as `ssh-keygen -Y sign -n rex-script` writes it.
+    pub signature: Option<String>,
 }
 
 /// What holds for the operations of a [`crate::Session`].
@@ -102,6 +104,7 @@ impl Submission {
             measure: true,
             progress: false,
             reason: None,
+            signature: None,
         }
     }
 
@@ -148,6 +151,11 @@ impl Submission {
         Self { reason: Some(reason.into()), ..self }
     }
 
+    /// Brings a signature of the script.
+    pub fn signature(self, signature: impl Into<String>) -> Self {
+        Self { signature: Some(signature.into()), ..self }
+    }
+
     /// The message that submits it.
     pub(crate) fn into_message(self) -> Result<FromClient, Error> {
         let arguments = if self.arguments.is_empty() {
@@ -166,6 +174,7 @@ impl Submission {
             measure: self.measure,
             progress: self.progress,
             reason: self.reason.map(Text::cut),
+            signature: self.signature.map(Text::cut),
         })))
     }
 }

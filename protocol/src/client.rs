@@ -79,6 +79,8 @@ pub struct Submit {
     pub progress: bool,
     /// Why it is run, for policies and records.
     pub reason: Option<Text<1024>>,
+    /// A signature of the script, as `ssh-keygen -Y sign` writes it.
+    pub signature: Option<Text<16384>>,
 }
 
 /// A run without a script: the client asks for operations itself.
@@ -238,6 +240,8 @@ pub enum EndClass {
     Violation,
     /// The client of a run without a script broke the protocol.
     ClientViolation,
+    /// The script's signature does not hold.
+    Signature,
     /// A record could not be written, and so nothing more was done.
     Unrecorded,
     /// The session could not go on.

@@ -56,6 +56,7 @@ fn value(interpreter: &Interpreter, channel: &Channel, job: &Job) -> Result<Stri
     let compile = |message: String| ScriptFault { class: FaultClass::Compile, message: Text::cut(message) };
     let script = std::str::from_utf8(&job.script)
         .map_err(|error| compile(format!("Syntax error: the script is not UTF-8: {error}")))?;
+    let script = without_interpreter_line(script);
     let script = interpreter
         .engine()
         .compile_with_scope(&scope, script)
@@ -65,6 +66,11 @@ fn value(interpreter: &Interpreter, channel: &Channel, job: &Job) -> Result<Stri
         Ok(value) => Ok(interpreter.texts().display(&value)),
         Err(error) => Err(fault::describe(*error, interpreter.texts(), channel)),
     }
+}
+
+/// The script without a first line that names an interpreter; its end stays, so that all lines keep their numbers.
+fn without_interpreter_line(script: &str) -> &str {
+    if script.starts_with("#!") { script.find('\n').and_then(|end| script.get(end..)).unwrap_or_default() } else { script }
 }
 
 /// The arguments as variables.
@@ -98,6 +104,18 @@ fn variable(argument: Argument) -> Dynamic {
         Argument::List(items) => Dynamic::from_array(items.into_iter().map(variable).collect()),
         Argument::Map(items) => {
             Dynamic::from_map(items.into_iter().map(|(key, item)| (key.into(), variable(item))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_line_goes_and_lines_stay() {
+        for (before, after) in [("#!/bin/x\nlet a;\n", "\nlet a;\n"), ("#!x", ""), ("", ""), ("1 #!\n", "1 #!\n")] {
+            assert_eq!(without_interpreter_line(before), after);
         }
     }
 }

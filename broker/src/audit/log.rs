@@ -10,10 +10,10 @@ use super::head::{Head, Position};
 use super::record::Entry;
 use super::{Audit, Sync, chain};
 use crate::sys::clock;
+use crate::sys::trust::confirm_owner;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::unistd::geteuid;
+use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -352,17 +352,6 @@ fn open_file(path: &Path, flags: OFlag) -> Result<File, AuditError> {
     }
     confirm_owner(&stat).map_err(|reason| refused("trust", path, &reason))?;
     Ok(file.into())
-}
-
-fn confirm_owner(stat: &FileStat) -> Result<(), String> {
-    let own = geteuid().as_raw();
-    if stat.st_uid != 0 && stat.st_uid != own {
-        return Err(format!("it belongs to uid {}, not to root", stat.st_uid));
-    }
-    if stat.st_mode & 0o022 != 0 {
-        return Err(format!("its mode {:04o} lets others write to it", stat.st_mode & 0o7777));
-    }
-    Ok(())
 }
 
 fn is_there(path: &Path) -> Result<bool, AuditError> {

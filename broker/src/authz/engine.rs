@@ -60,7 +60,9 @@ pub struct Authorizer {
 impl Authorizer {
     /// For a run of `principal` under `stores`.
     pub fn new(principal: Principal, stores: Vec<Rc<PolicyStore>>) -> Self {
-        let fixed = Fixed::new(&principal);
+        // Those of the first store, which the caller cannot bring.
+        let memberships = stores.first().map(|store| store.memberships()).unwrap_or_default();
+        let fixed = Fixed::new(&principal, memberships);
         let reads_attributes = stores.iter().any(|store| store.index().reads_attributes());
         let reads_session = stores.iter().any(|store| store.index().reads_session());
         Self {

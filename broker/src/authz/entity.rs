@@ -3,11 +3,13 @@
 use super::attributes::Attributes;
 use super::context;
 use super::demand::{DIR, Demand, FILE, Principal, Resource};
+use super::memberships::Memberships;
 use super::session::Session;
 use super::setting::{self, KEY};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 use std::str::FromStr;
 
 /// Cedar would not take what is valid by construction: a fault of this program, and no reason to allow anything.
@@ -33,6 +35,7 @@ pub(super) struct Fixed {
     principal_entity: Entity,
     actions: HashMap<Action, ActionParts>,
     types: HashMap<&'static str, EntityTypeName>,
+    memberships: Rc<Memberships>,
 }
 
 pub(super) struct ActionParts {
@@ -55,10 +58,14 @@ pub(super) struct Facts<'a> {
 }
 
 impl Fixed {
-    pub(super) fn new(principal: &Principal) -> Result<Self, EntityError> {
+    /// For a principal that is in its groups, and in those that these memberships add.
+    pub(super) fn new(principal: &Principal, memberships: Rc<Memberships>) -> Result<Self, EntityError> {
         let uid = uid(&type_name("User")?, &principal.name);
         let group_type = type_name("Group")?;
-        let groups: Vec<_> = principal.groups.iter().map(|name| self::uid(&group_type, name)).collect();
+        let own: Vec<_> = principal.groups.iter().map(|name| self::uid(&group_type, name)).collect();
+        let added = std::iter::once(&uid).chain(&own).flat_map(|uid| memberships.above(uid)).cloned();
+        let groups: BTreeSet<_> = own.iter().cloned().chain(added).collect();
+        let groups: Vec<_> = groups.into_iter().collect();
         let attributes = HashMap::from([
             ("name".to_owned(), RestrictedExpression::new_string(principal.name.clone())),
             ("uid".to_owned(), RestrictedExpression::new_long(principal.uid.into())),
@@ -74,7 +81,7 @@ impl Fixed {
         }
         let types = Resource::TYPES.iter().chain(&[KEY]).map(|name| Ok((*name, type_name(name)?)));
         let types = types.collect::<Result<_, EntityError>>()?;
-        Ok(Self { principal: uid, groups, principal_entity, actions, types })
+        Ok(Self { principal: uid, groups, principal_entity, actions, types, memberships })
     }
 
     /// What a demand is about, in Cedar's terms.
@@ -85,13 +92,16 @@ impl Fixed {
         let directories = path.into_iter().flat_map(|path| path.ancestors());
         let ancestors = directories.map(|above| uid(dir, &above.to_id()));
         let keys = path.map(setting::keys).unwrap_or_default().into_iter().map(|name| uid(key, &name));
+        let resource = uid(self.kind(resource.type_name())?, &resource.id());
+        let groups = self.memberships.above(&resource).iter().cloned();
+        let ancestors = ancestors.chain(keys).chain(groups).collect();
         Ok(Facts {
             principal: &self.principal,
             groups: &self.groups,
             action: &parts.uid,
             action_group: &parts.group,
-            resource: uid(self.kind(resource.type_name())?, &resource.id()),
-            ancestors: ancestors.chain(keys).collect(),
+            resource,
+            ancestors,
             path: path.map(|path| path.to_id()),
         })
     }

@@ -2,6 +2,7 @@
 
 use super::bounds;
 use super::index::Index;
+use super::memberships::Memberships;
 use super::schema::schema;
 use super::warning::{self, PolicyWarning};
 use crate::digest::sha256;
@@ -44,6 +45,7 @@ pub struct PolicyStore {
     index: Index,
     revision: String,
     files: Vec<(String, String)>,
+    memberships: Rc<Memberships>,
 }
 
 impl PolicyStore {
@@ -88,7 +90,22 @@ impl PolicyStore {
         let files: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), sha256([source.text.as_slice()]))).collect();
         let revision = revision(sources.iter().chain(rails));
-        Ok((PolicyStore { all: Rc::new(set), index, revision, files }, warnings))
+        let memberships = Rc::default();
+        Ok((PolicyStore { all: Rc::new(set), index, revision, files, memberships }, warnings))
+    }
+
+    /// The same with further files that decisions depend on, and the memberships that are read from one of them.
+    pub(crate) fn with(mut self, files: &[PolicySource], memberships: Memberships) -> Self {
+        for file in files {
+            let digest = sha256([file.text.as_slice()]);
+            self.revision = half(&sha256([format!("{} {digest} {}", self.revision, file.name).as_bytes()]));
+            self.files.push((file.name.clone(), digest));
+        }
+        Self { memberships: Rc::new(memberships), ..self }
+    }
+
+    pub(super) fn memberships(&self) -> Rc<Memberships> {
+        Rc::clone(&self.memberships)
     }
 
     /// What tells this set of policies from all others, in 32 hexadecimal digits.
@@ -133,9 +150,11 @@ impl PolicyStore {
 /// A digest of all names and texts: half of a SHA-256 tells apart what no enemy has written.
 fn revision<'a>(sources: impl Iterator<Item = &'a PolicySource>) -> String {
     let digests = sources.map(|source| format!("{} {}\n", sha256([source.text.as_slice()]), source.name));
-    let mut revision = sha256([digests.collect::<String>().as_bytes()]);
-    revision.truncate(32);
-    revision
+    half(&sha256([digests.collect::<String>().as_bytes()]))
+}
+
+fn half(digest: &str) -> String {
+    digest.get(..32).unwrap_or_default().to_owned()
 }
 
 /// Where a policy stands.

@@ -13,6 +13,8 @@ mod engine;
 mod entity;
 mod index;
 mod load;
+mod memberships;
+mod question;
 mod reach;
 mod schema;
 mod session;
@@ -26,6 +28,8 @@ pub use demand::{
 };
 pub use engine::Authorizer;
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
+pub use memberships::{MembershipError, Memberships};
+pub use question::{Question, QuestionError, RunAs, Told, Word};
 pub use reach::{Place, Reach};
 pub use session::{Session, Spent, Via};
 pub(crate) use told::Decided;

@@ -20,10 +20,14 @@ pub struct Session {
     pub parent: String,
     /// The SHA-256 of the script, in hexadecimal digits; empty where there is none.
     pub script: String,
+    /// Who signed the script; empty where nobody did.
+    pub signed_by: String,
     /// Why it is run, in the caller's words; empty where it says nothing.
     pub reason: String,
     /// When it began.
     pub started: Timestamp,
+    /// What time it is, for questions about another time than now.
+    pub now: Option<Timestamp>,
     /// What it has done so far.
     pub spent: Spent,
 }
@@ -53,8 +57,9 @@ pub struct Spent {
 impl Session {
     /// One that begins now, of which no more is known.
     pub fn new(via: Via) -> Self {
-        let [tty, parent, script, reason] = [const { String::new() }; 4];
-        Self { via, tty, parent, script, reason, started: Timestamp::now(), spent: Spent::default() }
+        let [tty, parent, script, signed_by, reason] = [const { String::new() }; 5];
+        let (started, now, spent) = (Timestamp::now(), None, Spent::default());
+        Self { via, tty, parent, script, signed_by, reason, started, now, spent }
     }
 
     /// The record that policies see.
@@ -64,10 +69,11 @@ impl Session {
             ("tty", text(&self.tty)),
             ("parent", text(&self.parent)),
             ("script", text(&self.script)),
+            ("signed_by", text(&self.signed_by)),
             ("reason", text(&self.reason)),
             ("via", text(self.via.name())),
             ("started", date(self.started)),
-            ("now", date(Timestamp::now())),
+            ("now", date(self.now.unwrap_or_else(Timestamp::now))),
             ("operations", number(operations)),
             ("bytes_read", number(bytes_read)),
             ("bytes_written", number(bytes_written)),

@@ -13,7 +13,8 @@ use crate::jail::Program;
 use crate::session::{Caller, Connection, Origin, serve};
 use crate::sys::process::{self, Forked};
 use crate::sys::socket::{self, Peer};
-use crate::{principal, program, store};
+use crate::store::{Store, StoreError};
+use crate::{principal, program};
 use listener::Listener;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -76,7 +77,7 @@ struct Running {
 impl Daemon {
     fn start(config: Config) -> Result<Self, DaemonError> {
         let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
-        let store = store::load(&config).map_err(|error| DaemonError(error.to_string()))?;
+        let store = load_store(&config).map_err(|error| DaemonError(error.to_string()))?;
         let log = open_log(&config.audit)?;
         let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
@@ -91,7 +92,7 @@ impl Daemon {
             .map_err(|error| fault("listen to signals", &error))?;
         let quota = Quota::new(config.runs);
         let pool = Pool::new(config.runs.ready);
-        let origin = Origin::Daemon(Rc::new(store));
+        let origin = Origin::Daemon(store);
         let mut daemon = Self {
             config,
             program,
@@ -110,7 +111,7 @@ impl Daemon {
 
     fn policies(&self) -> usize {
         match &self.origin {
-            Origin::Daemon(store) => store.own(),
+            Origin::Daemon(store) => store.policies.own(),
             Origin::Standalone(_) => 0,
         }
     }
@@ -171,11 +172,11 @@ impl Daemon {
 
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
-        match store::load(&self.config) {
+        match load_store(&self.config) {
             Ok(store) => {
-                tracing::info!(policies = store.own(), "policies loaded anew");
-                let (policies, files) = (store.own(), store.files().to_vec());
-                self.origin = Origin::Daemon(Rc::new(store));
+                let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
+                tracing::info!(policies, tests = store.tests, "policies loaded anew");
+                self.origin = Origin::Daemon(store);
                 // Ready sessions hold the old ones.
                 self.pool.discard();
                 self.fill_pool();
@@ -192,7 +193,7 @@ impl Daemon {
     /// A broker that cannot record serves nobody.
     fn record_start(&mut self) -> Result<(), DaemonError> {
         let Origin::Daemon(store) = &self.origin else { return Ok(()) };
-        let store = Rc::clone(store);
+        let store = Rc::clone(&store.policies);
         let event = Event::BrokerStart { policies: store.own(), files: store.files() };
         let entry = Entry::of_broker(store.revision(), &event);
         let Some(log) = &mut self.log else { return Ok(()) };
@@ -202,7 +203,7 @@ impl Daemon {
     /// Records what happened to the broker itself, as far as that is possible: what has happened has happened.
     fn record(&mut self, event: &Event<'_>) {
         let revision = match &self.origin {
-            Origin::Daemon(store) => store.revision(),
+            Origin::Daemon(store) => store.policies.revision(),
             Origin::Standalone(_) => "",
         };
         let entry = Entry::of_broker(revision, event);
@@ -348,6 +349,14 @@ fn await_client(control: &OwnedFd, worker: &crate::jail::Worker) -> Option<Owned
     let [given, dead] = polled.map(|fd| fd.any().unwrap_or(false));
     // A client that was passed on already is served, by another worker if need be.
     if dead && !given { None } else { socket::receive_descriptor(control).ok().flatten() }
+}
+
+fn load_store(config: &Config) -> Result<Store, StoreError> {
+    let store = Store::load(config)?;
+    for warning in &store.warnings {
+        tracing::warn!("policy store: {warning}");
+    }
+    Ok(store)
 }
 
 /// The log, in a directory that is made if nothing but that is missing.

@@ -144,6 +144,7 @@ pub(super) fn class_name(class: EndClass) -> &'static str {
         EndClass::Violation => "violation",
         EndClass::ClientViolation => "client violation",
         EndClass::Unrecorded => "unrecorded",
+        EndClass::Signature => "signature",
         EndClass::Internal => "internal",
     }
 }

@@ -11,6 +11,7 @@ mod ending;
 mod facts;
 mod recording;
 mod run;
+mod signature;
 mod start;
 mod state;
 mod submission;

@@ -49,7 +49,7 @@ impl Recording<'_> {
             script: &session.script,
             script_bytes: self.script,
             reason: &session.reason,
-            signed_by: "",
+            signed_by: &session.signed_by,
             own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
         };
         let trail = Trail::begin(log, run.clone(), revision, &start).map_err(unrecorded)?;

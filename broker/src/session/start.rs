@@ -7,7 +7,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts};
+use super::{direct, ending, facts, signature};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
@@ -138,7 +138,14 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    match signature::signed_by(&submit, origin) {
+        Ok(signer) => session.signed_by = signer,
+        Err(fault) => {
+            run::end(&worker);
+            return Err(fault);
+        }
+    }
     let (script, policy) = (submit.script.len(), submit.policy.as_ref());
     let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
     let (trail, run) = match recording.begin() {

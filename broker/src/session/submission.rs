@@ -5,6 +5,7 @@ use super::ending;
 use crate::audit::Audit;
 use crate::authz::{PolicySource, PolicyStore, Strictness, Via};
 use crate::config::Config;
+use crate::store::Store;
 use crate::sys::process;
 use rex_protocol::client::{
     EndClass, Ending, FromClient, LimitRequest, Operate, Policy, Refusal, RefusalReason, Submit, ToClient,
@@ -23,7 +24,7 @@ const LAST_RESORT: Duration = Duration::from_secs(10);
 /// What policy a run stands under besides the one it brings.
 pub(crate) enum Origin {
     /// The daemon's store decides; a policy that comes with the run narrows it.
-    Daemon(Rc<PolicyStore>),
+    Daemon(Store),
     /// The run's own policy is the only one. It is recorded only where its caller wants that.
     Standalone(Option<Audit>),
 }
@@ -116,7 +117,7 @@ pub(super) fn stores(
     origin: &Origin,
 ) -> Result<Vec<Rc<PolicyStore>>, Fault> {
     let mut stores = match origin {
-        Origin::Daemon(store) => vec![Rc::clone(store)],
+        Origin::Daemon(store) => vec![Rc::clone(&store.policies)],
         Origin::Standalone(_) if policy.is_none() => {
             return Err(refuse(
                 RefusalReason::NoPolicy,

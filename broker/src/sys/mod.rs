@@ -9,4 +9,5 @@ pub(crate) mod procfs;
 pub(crate) mod random;
 pub(crate) mod seccomp;
 pub(crate) mod socket;
+pub(crate) mod trust;
 pub(crate) mod xattr;

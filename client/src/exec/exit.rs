@@ -25,7 +25,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::Success, "the script succeeded"),
     (Exit::Failed, "the script failed, or its result cannot be written"),
     (Exit::Usage, "the command line is wrong"),
-    (Exit::Unusable, "the script does not compile, its arguments are invalid, or a file of them cannot be read"),
+    (Exit::Unusable, "the script does not compile, its arguments or signature are invalid, or a file of them cannot be read"),
     (Exit::Denied, "policy denied an operation, or the system refused access"),
     (Exit::ApprovalNeeded, "reserved: an operation needs an approval"),
     (Exit::Limit, "a limit was reached, or one was asked for that is not granted"),
@@ -43,7 +43,7 @@ impl Exit {
         };
         match class {
             EndClass::Policy => Exit::Policy,
-            EndClass::Arguments | EndClass::Compile => Exit::Unusable,
+            EndClass::Arguments | EndClass::Compile | EndClass::Signature => Exit::Unusable,
             EndClass::Denied | EndClass::AccessRefused => Exit::Denied,
             EndClass::Limit(_) => Exit::Limit,
             EndClass::Terminated => Exit::Terminated,

@@ -10,6 +10,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+/// The largest signature that is taken, in bytes.
+const SIGNATURE: usize = 16 * 1024;
+
 /// Why a run cannot be put together.
 #[derive(Debug)]
 pub(crate) enum Fault {
@@ -21,9 +24,9 @@ pub(crate) enum Fault {
     Policy(String),
 }
 
-/// Reads the files that the command line names, in their order: script, policy, arguments.
+/// Reads the files that the command line names, in their order: script, policy, signature, arguments.
 pub(crate) fn read(options: &Options) -> Result<Submission, Fault> {
-    let mut script = match (&options.script_file, &options.script) {
+    let script = match (&options.script_file, &options.script) {
         (Some(path), _) => load(path, SCRIPT, "script file").map_err(Fault::Input)?,
         (None, Some(path)) if path.as_os_str() == "-" => {
             let text = bounded(io::stdin().lock(), SCRIPT);
@@ -32,11 +35,14 @@ pub(crate) fn read(options: &Options) -> Result<Submission, Fault> {
         (None, Some(path)) => load(path, SCRIPT, "script file").map_err(Fault::Input)?,
         (None, None) => return Err(Fault::Usage("a script is needed".into())),
     };
-    blank_interpreter_line(&mut script);
     let mut submission = Submission::new(script);
     if let Some(path) = &options.policy_file {
         let text = load(path, POLICY, "policy file").map_err(Fault::Policy)?;
         submission.policy = Some(Policy::new(path.display().to_string(), text));
+    }
+    if let Some(path) = &options.signature {
+        let text = load(path, SIGNATURE, "signature file").map_err(Fault::Input)?;
+        submission.signature = Some(String::from_utf8_lossy(&text).into_owned());
     }
     submission.arguments = read_arguments(options)?;
     submission.strict = options.strict;
@@ -102,14 +108,6 @@ fn bounded(source: impl Read, most: usize) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Takes a first line out that names the interpreter, and leaves its end so that all lines keep their numbers.
-fn blank_interpreter_line(script: &mut Vec<u8>) {
-    if script.starts_with(b"#!") {
-        let end = script.iter().position(|byte| *byte == b'\n').unwrap_or(script.len());
-        script.drain(..end);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,15 +122,6 @@ mod tests {
         match submission(words) {
             Err(Fault::Input(message) | Fault::Policy(message)) => message,
             other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_interpreter_line_goes_and_lines_stay() {
-        for (before, after) in [("#!/bin/x\nlet a;\n", "\nlet a;\n"), ("#!x", ""), ("", ""), ("1 #!\n", "1 #!\n")] {
-            let mut script = before.as_bytes().to_vec();
-            blank_interpreter_line(&mut script);
-            assert_eq!(script, after.as_bytes());
         }
     }
 

@@ -51,6 +51,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: Option<String>,
 
+    /// A signature of the script, as `ssh-keygen -Y sign -n rex-script` writes it, for policies that ask who signed it
+    #[arg(long, value_name = "PATH", conflicts_with = "standalone")]
+    pub(crate) signature: Option<PathBuf>,
+
     /// The longest time the script may take: 500ms, 30s, 5m, 1h; seconds without a unit
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,

@@ -136,6 +136,7 @@ impl End {
             | EndClass::Violation
             | EndClass::ClientViolation
             | EndClass::Unrecorded
+            | EndClass::Signature
             | EndClass::Internal => ("SCRIPT_EXCEPTION", Fault::Script),
         })
     }
