@@ -4,6 +4,7 @@ use crate::Error;
 use crate::conversation::Conversation;
 use rex_protocol::client::{Ending, FromClient, OPERATION_FRAME, Outcome, ToClient};
 use rex_protocol::limits::Limits;
+use rex_protocol::run::Narrow;
 use rex_protocol::text::Text;
 use rex_protocol::wire::{self, PREFIX};
 use rex_protocol::{Failure, Handle, Listed};
@@ -104,6 +105,27 @@ impl Session {
     /// Closes a handle when the guard is dropped: the next request tells the broker. A handle is to be held once.
     pub fn hold<K>(&self, handle: Handle<K>) -> Held<K> {
         Held { session: self.clone(), handle }
+    }
+
+    /// Gives up rights for the rest of the session: from now on this Cedar policy must allow everything as well. Nothing takes it
+    /// back. Gives what its author should know.
+    ///
+    /// It is an error, and nothing is given up, if it does not parse, is longer than 64 KiB, or is the 17th.
+    ///
+    /// ```no_run
+    /// # use rex_client::Broker;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let session = Broker::connect()?.session()?;
+    /// let settings = session.read_file("/etc/app.conf")?;
+    /// session.narrow(r#"permit(principal, action, resource in file_system::Dir::"/srv/app");"#)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn narrow(&self, policy: &str) -> Result<Vec<String>, CallError> {
+        let policy = Text::try_from(policy.to_owned())
+            .map_err(|error| CallError::Unsendable(format!("the policy has {error}")))?;
+        let narrowed = self.call(&Narrow { policy })?;
+        Ok(narrowed.warnings.into_iter().map(Text::into_string).collect())
     }
 
     /// The limits of this session. Of interest are [`Limits::time_ms`], [`Limits::operations`] and [`Limits::handles`].

@@ -24,6 +24,7 @@ pub mod operation;
 pub mod operations;
 pub mod path;
 pub mod process;
+pub mod run;
 pub mod system;
 pub mod systemd;
 pub mod text;

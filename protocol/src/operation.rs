@@ -10,7 +10,7 @@ pub trait Operation: Serialize + DeserializeOwned {
     type Reply: Serialize + DeserializeOwned;
     /// `domain.verb`, as it stands on the wire and in records.
     const NAME: &'static str;
-    /// Every action that this operation may demand.
+    /// Every action that this operation may demand. Only [`Narrow`](crate::run::Narrow), which takes rights away, demands none.
     const ACTIONS: &'static [Action];
 }
 

@@ -10,6 +10,7 @@ use rex_protocol::process::{
     EnterNamespaces, EnterNetwork, FilesOf, ListOpenFiles, ListProcesses, NETWORKS, Processes, Signal, SignalKind,
     Trace,
 };
+use rex_protocol::run::{Narrow, Narrowed};
 use rex_protocol::system::*;
 use rex_protocol::systemd::*;
 use std::os::unix::fs::PermissionsExt;
@@ -388,5 +389,19 @@ fn fetch(stage: &Stage) -> Fetch {
         body: None,
         most: None,
         time_ms: None,
+    }
+}
+
+impl Case for Narrow {
+    fn request(_: &Stage) -> Self {
+        Narrow { policy: Text::cut("@id(\"nothing\") forbid(principal, action, resource);") }
+    }
+
+    /// What it takes away is denied, in its name.
+    fn is_whole(reply: Narrowed, stage: &Stage) -> bool {
+        let denied = stage.session().call(&Uname {}).expect_err("it was given up");
+        let by = denied.failure().map(|failure| &failure.kind);
+        let named = matches!(by, Some(FailureKind::Denied(denial)) if denial.policies == [Text::cut("nothing")]);
+        named && reply.warnings.is_empty()
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! The table is made from the list itself, so an operation without a case does not compile and is named:
 //! `the trait bound X: Case is not satisfied`. An action that an operation declares and that no call of it is denied for
-//! fails the test.
+//! fails the test. The operation that takes rights away demands nothing: what it takes is seen denied.
 
 mod cases;
 mod stage;

@@ -7,6 +7,7 @@ mod files;
 mod jail;
 mod mounts;
 mod namespaces;
+mod narrowing;
 #[path = "probe/native.rs"]
 mod native;
 mod paths;

@@ -38,6 +38,15 @@ pub enum Event<'a> {
     RunStart(RunStart<'a>),
     /// Policy was asked.
     Decision(Decision<'a>),
+    /// The run has given up rights: a policy of its own must allow everything that follows as well.
+    Narrowed {
+        /// The operation's number in the run.
+        op: u64,
+        /// The policy's SHA-256.
+        digest: &'a str,
+        /// The ids of its policies.
+        ids: Vec<String>,
+    },
     /// An operation has come to its end.
     Outcome {
         /// Its number in the run.

@@ -8,7 +8,7 @@
 use super::log::{AuditError, Log};
 use super::record::{Decision, Entry, Event, RunEnd, RunStart};
 use super::{Journal, journal};
-use crate::authz::Decided;
+use crate::authz::{Decided, PolicyStore};
 use rex_protocol::Failure;
 use rex_protocol::failure::FailureKind;
 use serde_json::Value;
@@ -98,6 +98,14 @@ impl Trail {
         if !waits || self.bytes > PATIENCE {
             self.write();
         }
+        self.confirm()
+    }
+
+    /// Adds that this must allow as well from now on. It is with the kernel when this returns; an error says that it is not.
+    pub(crate) fn narrowed(&mut self, store: &PolicyStore) -> Result<(), Failure> {
+        let digest = store.files().first().map(|(_, digest)| digest.as_str()).unwrap_or_default();
+        self.add(&Event::Narrowed { op: self.op, digest, ids: store.ids().collect() });
+        self.write();
         self.confirm()
     }
 

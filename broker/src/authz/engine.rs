@@ -2,6 +2,7 @@
 
 mod explain;
 mod list;
+mod narrow;
 mod outlook;
 
 pub use explain::{Explained, Explanation, Missed};
@@ -39,10 +40,12 @@ pub struct Authorizer {
     principal: Principal,
     fixed: Result<Fixed, EntityError>,
     stores: Vec<Rc<PolicyStore>>,
+    /// How many of them, the first ones, were there from the beginning. What came later takes rights away.
+    granting: usize,
     cedar: Cedar,
     sets: HashMap<(usize, Vec<usize>), Rc<PolicySet>>,
-    /// What was decided before. Within a run such a decision depends on nothing but action and resource: the stores and
-    /// the principal are fixed, the id is made of the path, and only demands with an empty context come here, and none
+    /// What was decided before. Such a decision depends on nothing but action and resource: the stores are the same until
+    /// one is added, which forgets all of this, the principal is fixed, the id is made of the path, and only demands with an empty context come here, and none
     /// while policies read attributes or what the run has done, which can change.
     remembered: HashMap<Action, HashMap<Resource, Decision>>,
     /// Whether some policy reads an attribute of objects.
@@ -70,6 +73,7 @@ impl Authorizer {
         Self {
             principal,
             fixed,
+            granting: stores.len(),
             stores,
             cedar: Cedar::new(),
             sets: HashMap::new(),
@@ -246,7 +250,8 @@ impl Authorizer {
         Err(first.unwrap_or_else(|| Failure::new(FailureKind::InvalidArguments, "nothing was asked of policy")))
     }
 
-    /// Grants a target that tells of nothing by itself: what is found by it is demanded, each thing before it is used.
+    /// Grants a target that tells of nothing by itself: what is found by it is demanded, each thing before it is used. And
+    /// one that takes rights away.
     pub(crate) fn defer<T>(&self, target: T) -> Granted<T> {
         Granted::new(target)
     }
@@ -339,7 +344,7 @@ impl Authorizer {
         let mut verdicts = Vec::with_capacity(self.stores.len());
         for at in 0..self.stores.len() {
             let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
-            verdicts.push(self.evaluate(&request, &set, &entities));
+            verdicts.push(self.evaluate(at, &request, &set, &entities));
         }
         Ok(verdicts)
     }
@@ -348,7 +353,8 @@ impl Authorizer {
     fn candidates_of(&mut self, at: usize, facts: &Facts<'_>) -> Option<Rc<PolicySet>> {
         let store = self.stores.get(at)?;
         let key = (at, store.index().candidates(facts));
-        if self.decided.is_some() {
+        // A script does not say what is kept from the records of it.
+        if self.decided.is_some() && at < self.granting {
             let rows = store.index().rows();
             self.sensitive |= key.1.iter().any(|number| rows.get(*number).is_some_and(|row| row.sensitive));
         }
@@ -367,13 +373,15 @@ impl Authorizer {
         Some(set)
     }
 
-    fn evaluate(&mut self, request: &Request, set: &PolicySet, entities: &Entities) -> Verdict {
+    fn evaluate(&mut self, at: usize, request: &Request, set: &PolicySet, entities: &Entities) -> Verdict {
         let response = self.cedar.is_authorized(request, set, entities);
-        let failed_forbids = self.tell_errors(&response, set);
+        let grants = at < self.granting;
+        let failed_forbids = self.tell_errors(&response, set, grants);
         let mut by: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
         by.sort_unstable();
         match response.decision() {
-            CedarDecision::Allow if failed_forbids.is_empty() => Ok(by),
+            CedarDecision::Allow if failed_forbids.is_empty() && grants => Ok(by),
+            CedarDecision::Allow if failed_forbids.is_empty() => Ok(Vec::new()),
             CedarDecision::Allow => Err(failed_forbids),
             CedarDecision::Deny => {
                 by.extend(failed_forbids);
@@ -383,14 +391,14 @@ impl Authorizer {
         }
     }
 
-    /// Reports policies that failed to evaluate, and gives the `forbid`s among them.
-    fn tell_errors(&mut self, response: &Response, set: &PolicySet) -> Vec<String> {
+    /// Gives the `forbid`s that failed to evaluate, and reports all policies that did to their author; a script's are its own affair.
+    fn tell_errors(&mut self, response: &Response, set: &PolicySet, report: bool) -> Vec<String> {
         let mut forbids = Vec::new();
         for error in response.diagnostics().errors() {
             let cedar_policy::AuthorizationError::PolicyEvaluationError(error) = error;
             let id = error.policy_id();
             let forbids_it = set.policy(id).is_none_or(|policy| policy.effect() == Effect::Forbid);
-            if self.told.insert(id.to_string()) {
+            if report && self.told.insert(id.to_string()) {
                 let effect = if forbids_it { "forbid: it denies" } else { "permit: it grants nothing" };
                 // Cedar's own words name the resource, which is the script's to choose and not for this log.
                 tracing::warn!("policy `{id}` fails to evaluate ({effect})");

@@ -118,6 +118,11 @@ impl PolicyStore {
         &self.files
     }
 
+    /// The ids of its policies.
+    pub fn ids(&self) -> impl Iterator<Item = String> {
+        self.index.rows().iter().map(|row| row.policy.id().to_string())
+    }
+
     /// How many policies it holds.
     pub fn len(&self) -> usize {
         self.index.len()

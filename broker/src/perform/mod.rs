@@ -4,6 +4,7 @@ pub(crate) mod execute;
 pub(crate) mod fs;
 pub(crate) mod network;
 pub(crate) mod process;
+pub(crate) mod run;
 pub(crate) mod system;
 pub(crate) mod systemd;
 
@@ -35,7 +36,17 @@ pub(crate) trait Perform: Listed {
 #[derive(Debug)]
 pub(crate) struct Demands {
     alternatives: Vec<Vec<Demand>>,
-    deferred: bool,
+    /// Why nothing is asked before it begins, where it is so.
+    unasked: Option<Unasked>,
+}
+
+/// Why nothing is asked of policy before an operation begins.
+#[derive(Debug, Clone, Copy)]
+enum Unasked {
+    /// What it finds is.
+    Deferred,
+    /// It only takes rights away.
+    Narrows,
 }
 
 impl Demands {
@@ -46,18 +57,23 @@ impl Demands {
 
     /// All of at least one of these; a denial names what the first lacks.
     pub(crate) fn any(alternatives: Vec<Vec<Demand>>) -> Self {
-        Self { alternatives, deferred: false }
+        Self { alternatives, unasked: None }
     }
 
     /// Nothing yet: for listings, whose request names nothing that could be asked about. What is found is demanded one by
     /// one, and only what is allowed is told.
     pub(crate) fn of_what_is_found() -> Self {
-        Self { alternatives: Vec::new(), deferred: true }
+        Self { alternatives: Vec::new(), unasked: Some(Unasked::Deferred) }
     }
 
-    /// Whether it is [`Self::of_what_is_found`].
-    pub(crate) fn is_deferred(&self) -> bool {
-        self.deferred
+    /// Nothing at all: to give up rights takes none. Only that operation has a [`Narrowing`](run::Narrowing) to show.
+    pub(crate) fn none_as_it_only_narrows(_: &run::Narrowing) -> Self {
+        Self { alternatives: Vec::new(), unasked: Some(Unasked::Narrows) }
+    }
+
+    /// Whether nothing is asked before it begins.
+    pub(crate) fn are_none_yet(&self) -> bool {
+        self.unasked.is_some()
     }
 
     /// The alternatives, the first of which a denial speaks of.

@@ -1,7 +1,7 @@
 //! What operations see of their session.
 
 use crate::audit::Trail;
-use crate::authz::{Authorizer, Decision, Demand, Granted, Principal, Spent, Via};
+use crate::authz::{Authorizer, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
@@ -167,7 +167,7 @@ impl State {
 
     /// Grants a target that policy allows in one of the ways in `demands`.
     pub(crate) fn authorize<T>(&mut self, target: T, demands: &Demands) -> Result<Granted<T>, Stop> {
-        if demands.is_deferred() {
+        if demands.are_none_yet() {
             self.account.about.clear();
             return Ok(self.authorizer.defer(target));
         }
@@ -199,6 +199,13 @@ impl State {
         let allowed = demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }));
         // Before the reply goes out it is written, with all that is found.
         self.trail.decided(&self.authorizer.take_decided(), true).is_ok() && allowed
+    }
+
+    /// From now on `store` must allow as well. An error says that this is not recorded, and so is not done.
+    pub(crate) fn narrow(&mut self, store: Rc<PolicyStore>) -> Result<(), Failure> {
+        self.trail.narrowed(&store)?;
+        self.authorizer.narrow(store);
+        Ok(())
     }
 
     /// Whether the run has no more than its caller's own rights, and its caller's environment.

@@ -4,6 +4,7 @@ use super::{SOCKET, receive, receive_with_descriptor, send, send_bytes};
 use rex_protocol::fs::{Donate, ListDir, OpenDir, OpenFile, OpenedDir, OpenedFile, Read};
 use rex_protocol::handle::{Dir, File};
 use rex_protocol::path::{AbsPath, Name};
+use rex_protocol::run::{NARROWING, Narrow, Narrowed};
 use rex_protocol::text::Text;
 use rex_protocol::wire::{PACKET, decode, encode};
 use rex_protocol::worker::{Alarm, FaultClass, Finished, FromWorker, Level, Log, ScriptFault, ToWorker};
@@ -100,6 +101,8 @@ pub(crate) const ATTACKS: &[(&str, fn())] = &[
         let fault = ScriptFault { class: FaultClass::Denied, message: Text::cut("Permission denied: made up") };
         send(&FromWorker::Finished(Finished::Failed(fault)));
     }),
+    ("narrowing: takes it back", take_back),
+    ("narrowing: too long", || _ = send_bytes(&with_policy(&" ".repeat(NARROWING + 1)))),
     ("wire: speaks after its end", || {
         send(&FromWorker::Output(b"done"));
         send(&FromWorker::Finished(Finished::Succeeded));
@@ -107,6 +110,32 @@ pub(crate) const ATTACKS: &[(&str, fn())] = &[
         send_bytes(&operation(&open_dir()));
     }),
 ];
+
+/// Gives up everything, and then tries each way back. Says what came of each attempt, and of opening `/` after it.
+fn take_back() {
+    let policy = |text: &str| Narrow { policy: Text::cut(text) };
+    let all = "@id(\"nothing\") permit(principal, action, resource);";
+    let narrow = |text: &str| match ask::<_, Narrowed>(&policy(text)) {
+        Some(_) => "narrowed",
+        None => "refused",
+    };
+    let open = || match ask::<_, OpenedDir>(&open_dir()) {
+        Some(_) => "open",
+        None => "denied",
+    };
+    let mut said = vec![open(), narrow("@id(\"nothing\") forbid(principal, action, resource);"), open()];
+    said.extend([narrow(all), open(), narrow("permit(principal"), open()]);
+    let more = (0..14).filter(|_| narrow(all) == "narrowed").count();
+    let more = format!("{more} narrowed");
+    said.extend([more.as_str(), narrow(all), open()]);
+    send(&FromWorker::Output(said.join(", ").as_bytes()));
+    send(&FromWorker::Finished(Finished::Succeeded));
+}
+
+/// A `Narrow` whose text never went through `Text`.
+fn with_policy(text: &str) -> Vec<u8> {
+    request(Narrow::NAME, &encode(&text).unwrap())
+}
 
 fn request(name: &str, body: &[u8]) -> Vec<u8> {
     encode(&FromWorker::Request { closed: Vec::new(), name, body }).unwrap()

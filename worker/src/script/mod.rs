@@ -33,6 +33,7 @@ mod record;
 mod recursive;
 pub mod refuse;
 pub mod report;
+pub mod rights;
 mod seen;
 pub mod service;
 pub mod size;
@@ -174,6 +175,7 @@ pub fn register(surface: &mut Surface) {
     network::register(surface);
     command::register(surface);
     import::register(surface);
+    rights::register(surface);
 }
 
 /// A number of the system as scripts count: all of those that occur fit.

@@ -4,5 +4,6 @@ pub mod backtrace;
 pub mod lines;
 pub mod path;
 pub mod pattern;
+pub mod pledge;
 pub mod search;
 pub mod selinux;
