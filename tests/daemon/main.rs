@@ -1,7 +1,10 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
+mod limits;
+mod metrics;
 mod rails;
 mod session;
+mod status;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

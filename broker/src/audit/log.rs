@@ -103,6 +103,12 @@ impl Log {
         Ok(log)
     }
 
+    /// The number of the last record, and the hash of its line.
+    pub(crate) fn last(&self) -> Result<(u64, String), AuditError> {
+        let head = self.read_head()?.ok_or_else(|| self.changed("its head is empty"))?;
+        Ok((head.last.seq, head.last.hash))
+    }
+
     /// How it is kept.
     pub(super) fn settings(&self) -> &Audit {
         &self.settings

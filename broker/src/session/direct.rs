@@ -47,7 +47,7 @@ pub(super) fn serve(
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
     let operations = direct.state.authorizer().spent().operations;
-    let ending = recording::end(&mut direct.state, ending, begun.elapsed());
+    let ending = recording::end(origin, &mut direct.state, ending, begun.elapsed());
     let Direct { connection, mut state, .. } = direct;
     match ending {
         Some(ending) => {
@@ -155,7 +155,8 @@ impl Direct<'_> {
             | FromClient::Cancel
             | FromClient::List
             | FromClient::Inspect
-            | FromClient::Reload => Err(Violation::new("sent what is no request").into()),
+            | FromClient::Reload
+            | FromClient::Status => Err(Violation::new("sent what is no request").into()),
         }
     }
 

@@ -11,6 +11,7 @@ mod ending;
 mod facts;
 mod policies;
 mod recording;
+mod report;
 mod run;
 mod signature;
 mod start;
@@ -19,7 +20,9 @@ mod submission;
 mod usage;
 
 pub(crate) use connection::Connection;
+pub(crate) use ending::{CLASSES, class_name};
+pub(crate) use report::{How, Report, Reporter};
 pub(crate) use run::end as end_worker;
 pub(crate) use start::{Caller, sealed_worker, serve};
 pub(crate) use state::State;
-pub(crate) use submission::Origin;
+pub(crate) use submission::{Origin, Ties};

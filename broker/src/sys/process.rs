@@ -3,8 +3,10 @@
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,6 +14,17 @@ use std::time::Duration;
 pub(crate) enum Forked {
     Child,
     Parent { pid: Pid, process: OwnedFd },
+}
+
+thread_local! {
+    /// Where processes begin that this one makes by [`fork_into`]. It has one thread.
+    static GROUP: OnceCell<Rc<OwnedFd>> = const { OnceCell::new() };
+}
+
+/// From now on every process that this one makes by [`fork_into`], and all that come of it, begin in a control group, of
+/// which this is the directory. `EBUSY` if they begin in one already.
+pub(crate) fn put_children_into(group: Rc<OwnedFd>) -> nix::Result<()> {
+    GROUP.with(|cell| cell.set(group)).map_err(|_| Errno::EBUSY)
 }
 
 /// Forks, the child in new namespaces (`CLONE_NEW*`), with a descriptor of the child (clone(2)). `EDEADLK` if this
@@ -22,6 +35,12 @@ pub(crate) fn fork_into(namespaces: libc::c_int) -> nix::Result<Forked> {
     // SAFETY: `clone_args` is plain numbers, for which zero is valid.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = u64::try_from(namespaces | libc::CLONE_PIDFD).map_err(|_| Errno::EINVAL)?;
+    let group = GROUP.with(|cell| cell.get().cloned());
+    if let Some(group) = &group {
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000; // linux/sched.h
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = u64::try_from(group.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    }
     arguments.pidfd = (&raw mut process) as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork(2), and there is no

@@ -1,0 +1,140 @@
+//! The control groups of runs, in the one that systemd gives away (`Delegate=`).
+//!
+//! systemd has only processes in the outermost group of a service, or only groups: so the broker and its sessions stand in a
+//! group of their own in it. systemd puts the broker there itself from version 254 on (`DelegateSubgroup=`); else the broker does,
+//! and makes room for its successor when it stops.
+
+use crate::config::Cgroups;
+use crate::group::{Controllers, Group};
+use crate::sys::cgroup;
+use nix::errno::Errno;
+use rex_protocol::limits::Limits;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+/// The group of broker and sessions.
+const OWN: &str = "broker";
+/// How much processor time broker and sessions get beside each run, which has 100 (`cpu.weight`).
+const OWN_WEIGHT: &str = "1000";
+
+/// Where groups of runs are made, and those that go.
+pub(super) struct Groups {
+    parent: Rc<OwnedFd>,
+    controllers: Controllers,
+    /// Whether the broker has put itself into its group.
+    moved: bool,
+    next: u64,
+    leaving: Vec<Group>,
+}
+
+impl Groups {
+    /// What is wanted and can be had. An error where it is required and cannot.
+    pub(super) fn open(wanted: Cgroups) -> Result<Result<Self, String>, String> {
+        let found = match wanted {
+            Cgroups::Off => return Ok(Err("they are switched off".into())),
+            Cgroups::WhereAvailable | Cgroups::Required => Self::find(),
+        };
+        match found {
+            Ok(groups) if wanted == Cgroups::Required && !groups.controllers.are_all() => Err(format!(
+                "control groups are required, and not all controllers are delegated to the broker: it has {}",
+                groups.controllers
+            )),
+            Err(reason) if wanted == Cgroups::Required => {
+                Err(format!("control groups are required, and cannot be had: {reason}"))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn find() -> Result<Self, String> {
+        let path = cgroup::own().map_err(|error| error.to_string())?;
+        let step = |step: &'static str| move |errno: Errno| format!("cannot {step}: {}", errno.desc());
+        let own = cgroup::open(&path).map_err(step("open the broker's own group"))?;
+        let above =
+            path.parent().and_then(|above| cgroup::open(above).ok()).filter(|above| cgroup::is_delegated(above));
+        let (parent, moved) = match above {
+            _ if cgroup::is_delegated(&own) => (own, true),
+            Some(above) => (above, false),
+            None => return Err("the service manager has not delegated any (`Delegate=`)".into()),
+        };
+        if moved {
+            let own = match cgroup::make(&parent, OWN) {
+                Err(Errno::EEXIST) => cgroup::enter(&parent, OWN),
+                made => made,
+            };
+            let own = own.map_err(step("make a group for the broker"))?;
+            cgroup::write(&own, "cgroup.procs", "0").map_err(step("enter the group for the broker"))?;
+        }
+        let controllers = enable(&parent);
+        if controllers.cpu
+            && let Ok(own) = cgroup::open(&cgroup::own().map_err(|error| error.to_string())?)
+        {
+            cgroup::write(&own, "cpu.weight", OWN_WEIGHT).map_err(step("set the broker's share of processors"))?;
+        }
+        let parent = Rc::new(parent);
+        // Those of runs that an earlier broker has left under way.
+        let leaving = Group::found(&parent).map_err(step("list groups"))?;
+        Ok(Self { parent, controllers, moved, next: 0, leaving })
+    }
+
+    /// Which controllers there are.
+    pub(super) fn controllers(&self) -> Controllers {
+        self.controllers
+    }
+
+    /// A group for a run that begins with these limits.
+    pub(super) fn make(&mut self, limits: &Limits) -> nix::Result<Group> {
+        let group = Group::make(&self.parent, &mut self.next, self.controllers)?;
+        match group.limit(limits) {
+            Ok(()) => Ok(group),
+            Err(errno) => {
+                let _ = group.remove();
+                Err(errno)
+            }
+        }
+    }
+
+    /// Ends whatever is left in the group of a run whose session has ended; it goes once it is empty.
+    pub(super) fn end(&mut self, group: Group) {
+        if let Err(errno) = group.kill() {
+            tracing::error!("cannot end what is left of a run: {}", errno.desc());
+        }
+        self.leaving.push(group);
+        self.tidy();
+    }
+
+    /// Removes those that have become empty.
+    pub(super) fn tidy(&mut self) {
+        self.leaving = std::mem::take(&mut self.leaving).into_iter().filter_map(|group| group.remove().err()).collect();
+    }
+
+    /// Whether some wait to be removed.
+    pub(super) fn are_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Makes room for the next broker, where systemd puts that into the group from which controllers are given on: the kernel
+    /// would refuse it (cgroups(7), "no internal processes"). Runs under way keep their groups, without these limits.
+    pub(super) fn leave(&self) {
+        if self.moved {
+            let names = self.controllers.names().into_iter().map(|name| format!("-{name}"));
+            let _ = cgroup::write(&self.parent, "cgroup.subtree_control", &names.collect::<Vec<_>>().join(" "));
+        }
+    }
+
+    /// In a session: the groups are the daemon's.
+    pub(super) fn forget(&mut self) {
+        self.leaving.clear();
+    }
+}
+
+/// Gives the controllers on that there are. Each by itself: one that cannot be had takes no other with it.
+fn enable(parent: &OwnedFd) -> Controllers {
+    let there = cgroup::read(parent, "cgroup.controllers").map(|names| Controllers::parse(&names)).unwrap_or_default();
+    for name in there.names() {
+        if let Err(errno) = cgroup::write(parent, "cgroup.subtree_control", &format!("+{name}")) {
+            tracing::warn!("cannot use the controller `{name}` of control groups: {}", errno.desc());
+        }
+    }
+    cgroup::read(parent, "cgroup.subtree_control").map(|names| Controllers::parse(&names)).unwrap_or_default()
+}
