@@ -76,6 +76,7 @@ fn they_are_openmetrics_and_count_what_happens() {
     let (daemon, _folder, socket) = daemon();
     let mode = std::fs::metadata(&socket).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+    daemon.until("the pairs are ready", |_| scrape(&socket)["rex_ready_sessions"] == 2.0);
     let before = scrape(&socket);
     assert_eq!(before["rex_runs_total{end=\"succeeded\"}"], 0.0);
     assert_eq!(before["rex_refusals_total{reason=\"busy\"}"], 0.0);

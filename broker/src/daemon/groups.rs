@@ -6,7 +6,7 @@
 
 use crate::config::Cgroups;
 use crate::group::{Controllers, Group};
-use crate::sys::cgroup;
+use crate::sys::cgroup::{self, Delegated};
 use nix::errno::Errno;
 use rex_protocol::limits::Limits;
 use std::os::fd::OwnedFd;
@@ -47,17 +47,9 @@ impl Groups {
     }
 
     fn find() -> Result<Self, String> {
-        let path = cgroup::own().map_err(|error| error.to_string())?;
         let step = |step: &'static str| move |errno: Errno| format!("cannot {step}: {}", errno.desc());
-        let own = cgroup::open(&path).map_err(step("open the broker's own group"))?;
-        let above =
-            path.parent().and_then(|above| cgroup::open(above).ok()).filter(|above| cgroup::is_delegated(above));
-        let (parent, moved) = match above {
-            _ if cgroup::is_delegated(&own) => (own, true),
-            Some(above) => (above, false),
-            None => return Err("the service manager has not delegated any (`Delegate=`)".into()),
-        };
-        if moved {
+        let Delegated { directory: parent, is_above, .. } = cgroup::delegated()?;
+        if !is_above {
             let own = match cgroup::make(&parent, OWN) {
                 Err(Errno::EEXIST) => cgroup::enter(&parent, OWN),
                 made => made,
@@ -67,14 +59,14 @@ impl Groups {
         }
         let controllers = enable(&parent);
         if controllers.cpu
-            && let Ok(own) = cgroup::open(&cgroup::own().map_err(|error| error.to_string())?)
+            && let Ok(own) = cgroup::enter(&parent, OWN)
         {
             cgroup::write(&own, "cpu.weight", OWN_WEIGHT).map_err(step("set the broker's share of processors"))?;
         }
         let parent = Rc::new(parent);
         // Those of runs that an earlier broker has left under way.
         let leaving = Group::found(&parent).map_err(step("list groups"))?;
-        Ok(Self { parent, controllers, moved, next: 0, leaving })
+        Ok(Self { parent, controllers, moved: !is_above, next: 0, leaving })
     }
 
     /// Which controllers there are.

@@ -37,6 +37,10 @@ struct Session {
     /// Whether it is one of those beyond.
     is_reserved: bool,
     was_killed: bool,
+    /// Whether it was one that waited for a client.
+    was_ready: bool,
+    /// Whether it has asked how the daemon is.
+    has_asked: bool,
 }
 
 impl Sessions {
@@ -61,6 +65,11 @@ impl Sessions {
         under_way.filter_map(|session| session.run.clone()).take(LISTED).collect()
     }
 
+    /// How many of those that waited for a client were taken only to ask how the daemon is.
+    pub(super) fn taken_to_ask(&self) -> usize {
+        self.0.iter().filter(|session| session.was_ready && session.has_asked).count()
+    }
+
     /// How many count against the limits.
     pub(super) fn admitted(&self) -> usize {
         self.0.iter().filter(|session| !session.is_reserved).count()
@@ -79,6 +88,7 @@ impl Daemon {
         let could_end_it = peer.uid == 0 || peer.uid == own.as_raw();
         if !own.is_root() && !could_end_it {
             let message = Text::cut("this broker serves only the user it runs as");
+            self.counters.refused(RefusalReason::Busy);
             return refuse(client, Refusal { reason: RefusalReason::Busy, message });
         }
         // What its runs before have done is known before it is told of their end.
@@ -97,16 +107,25 @@ impl Daemon {
         }
         tracing::debug!(uid = peer.uid, pid = peer.pid, "client");
         let is_reserved = closed.is_some();
-        let pair = match closed {
-            None => self.take_ready(&client).map_or_else(|| self.fork_session(client, None), Ok),
-            Some(refusal) => self.fork_session(client, Some(refusal)),
-        };
+        let ready = if is_reserved { None } else { self.take_ready(&client) };
+        let was_ready = ready.is_some();
+        let pair = ready.map_or_else(|| self.fork_session(client, closed), Ok);
         match pair {
             Ok(Pair { pid, process, control, group }) => {
                 let (reports, uid) = (Some(control), peer.uid);
-                let (run, is_over, was_killed) = (None, false, false);
-                let session = Session { pid, process, uid, reports, group, run, is_over, is_reserved, was_killed };
-                self.sessions.0.push(session);
+                self.sessions.0.push(Session {
+                    pid,
+                    process,
+                    uid,
+                    reports,
+                    group,
+                    run: None,
+                    is_over: false,
+                    is_reserved,
+                    was_killed: false,
+                    was_ready,
+                    has_asked: false,
+                });
             }
             Err(error) => {
                 tracing::error!("cannot start a session: {error}");
@@ -154,7 +173,10 @@ impl Daemon {
                     }
                 }
                 Report::Refused(reason) => self.counters.refused(reason),
-                Report::Asks => asks = true,
+                Report::Asks => {
+                    session.has_asked = true;
+                    asks = true;
+                }
             }
             session.is_over = true;
         }

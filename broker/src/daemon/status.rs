@@ -41,6 +41,8 @@ impl Daemon {
     /// How it is now.
     pub(super) fn status(&self) -> Status {
         let (ready, ready_target) = self.pool.ready();
+        // Whoever asks by a session takes one: it is as if it had not.
+        let ready = (ready + self.sessions.taken_to_ask()).min(ready_target);
         let revision = match &self.origin {
             Origin::Daemon { store, .. } => store.policies.revision(),
             Origin::Standalone(_) => "",

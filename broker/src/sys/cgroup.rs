@@ -16,7 +16,7 @@ const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 const FILE: usize = 4096;
 
 /// The path of the group that this process is in; an error where there is no version 2.
-pub(crate) fn own() -> io::Result<PathBuf> {
+fn own() -> io::Result<PathBuf> {
     let lines = procfs::read(Pid::this(), "cgroup")?;
     let own = lines.lines().find_map(|line| line.strip_prefix("0::/"));
     let own = own.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this process is in no group of version 2"))?;
@@ -26,7 +26,7 @@ pub(crate) fn own() -> io::Result<PathBuf> {
 }
 
 /// Opens the directory of a group; `ENOTDIR` if it is none of version 2.
-pub(crate) fn open(path: &Path) -> nix::Result<OwnedFd> {
+fn open(path: &Path) -> nix::Result<OwnedFd> {
     let group = open_dir(AT_FDCWD, path)?;
     if is_group(&group) { Ok(group) } else { Err(Errno::ENOTDIR) }
 }
@@ -47,8 +47,30 @@ pub(crate) fn remove(parent: impl AsFd, name: &str) -> nix::Result<()> {
     unlinkat(parent.as_fd(), name, UnlinkatFlags::RemoveDir)
 }
 
-/// Whether systemd has given a group away to whoever is in it (`Delegate=`, systemd.resource-control(5)).
-pub(crate) fn is_delegated(group: impl AsFd) -> bool {
+/// A group that systemd gives away to whoever is in it (`Delegate=`, systemd.resource-control(5)).
+#[derive(Debug)]
+pub(crate) struct Delegated {
+    pub(crate) path: PathBuf,
+    pub(crate) directory: OwnedFd,
+    /// Whether this process is in one below it, and not in it itself.
+    pub(crate) is_above: bool,
+}
+
+/// The group that this process is given: its own, or the one above.
+pub(crate) fn delegated() -> Result<Delegated, String> {
+    let path = own().map_err(|error| error.to_string())?;
+    let directory = open(&path).map_err(|errno| format!("cannot open the broker's own group: {}", errno.desc()))?;
+    if is_delegated(&directory) {
+        return Ok(Delegated { path, directory, is_above: false });
+    }
+    let above = path.parent().and_then(|above| Some((above.to_owned(), open(above).ok()?)));
+    match above.filter(|(_, directory)| is_delegated(directory)) {
+        Some((path, directory)) => Ok(Delegated { path, directory, is_above: true }),
+        None => Err("the service manager has not delegated any (`Delegate=`)".into()),
+    }
+}
+
+fn is_delegated(group: impl AsFd) -> bool {
     [c"trusted.delegate", c"user.delegate"].iter().any(|name| xattr::get(&group, name, 8).is_ok_and(|is| is == b"1"))
 }
 
