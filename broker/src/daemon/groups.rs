@@ -2,14 +2,17 @@
 //!
 //! systemd has only processes in the outermost group of a service, or only groups: so the broker and its sessions stand in a
 //! group of their own in it. systemd puts the broker there itself from version 254 on (`DelegateSubgroup=`); else the broker does,
-//! and makes room for its successor when it stops.
+//! and room is made for its successor when it ends, however it ends.
 
 use crate::config::Cgroups;
 use crate::group::{Controllers, Group};
 use crate::sys::cgroup::{self, Delegated};
+use crate::sys::process::{self, Forked};
+use crate::sys::socket;
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use rex_protocol::limits::Limits;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 
 /// The group of broker and sessions.
@@ -21,8 +24,8 @@ const OWN_WEIGHT: &str = "1000";
 pub(super) struct Groups {
     parent: Rc<OwnedFd>,
     controllers: Controllers,
-    /// Whether the broker has put itself into its group.
-    moved: bool,
+    /// Where the broker has put itself into its group: what makes room when this is closed.
+    will: Option<OwnedFd>,
     next: u64,
     leaving: Vec<Group>,
 }
@@ -63,10 +66,13 @@ impl Groups {
         {
             cgroup::write(&own, "cpu.weight", OWN_WEIGHT).map_err(step("set the broker's share of processors"))?;
         }
+        let makes_room = !is_above && !controllers.names().is_empty();
+        let will = makes_room.then(|| leave_a_will(&parent, controllers)).transpose();
+        let will = will.map_err(step("leave a process that makes room for the next broker"))?;
         let parent = Rc::new(parent);
         // Those of runs that an earlier broker has left under way.
         let leaving = Group::found(&parent).map_err(step("list groups"))?;
-        Ok(Self { parent, controllers, moved: !is_above, next: 0, leaving })
+        Ok(Self { parent, controllers, will, next: 0, leaving })
     }
 
     /// Which controllers there are.
@@ -105,18 +111,44 @@ impl Groups {
         !self.leaving.is_empty()
     }
 
-    /// Makes room for the next broker, where systemd puts that into the group from which controllers are given on: the kernel
-    /// would refuse it (cgroups(7), "no internal processes"). Runs under way keep their groups, without these limits.
+    /// Makes room for the next broker at once.
     pub(super) fn leave(&self) {
-        if self.moved {
-            let names = self.controllers.names().into_iter().map(|name| format!("-{name}"));
-            let _ = cgroup::write(&self.parent, "cgroup.subtree_control", &names.collect::<Vec<_>>().join(" "));
+        if self.will.is_some() {
+            make_room(&self.parent, self.controllers);
         }
     }
 
     /// In a session: the groups are the daemon's.
     pub(super) fn forget(&mut self) {
         self.leaving.clear();
+        self.will = None;
+    }
+}
+
+/// Takes the controllers back from the groups of runs, which go on without these limits. While they are given on, the kernel
+/// refuses the next broker its place in the group above them, where systemd puts it (cgroups(7), "no internal processes").
+fn make_room(parent: &OwnedFd, controllers: Controllers) {
+    let names: Vec<String> = controllers.names().into_iter().map(|name| format!("-{name}")).collect();
+    // Nobody is left to tell where this fails.
+    let _ = cgroup::write(parent, "cgroup.subtree_control", &names.join(" "));
+}
+
+/// Starts a process that makes room once all ends of what is given are closed: when the broker ends, however that comes.
+fn leave_a_will(parent: &OwnedFd, controllers: Controllers) -> nix::Result<OwnedFd> {
+    let (end, ours) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    match process::fork()? {
+        Forked::Parent { .. } => Ok(ours),
+        Forked::Child => {
+            drop(ours);
+            let mut kept = [end.as_raw_fd(), parent.as_raw_fd()];
+            kept.sort_unstable();
+            // What is closed is owned by values that are never dropped in this process.
+            if process::close_all_but(0, &kept).is_ok() {
+                while matches!(socket::retry(|| nix::unistd::read(&end, &mut [0])), Ok(1..)) {}
+                make_room(parent, controllers);
+            }
+            process::exit_now(0)
+        }
     }
 }
 

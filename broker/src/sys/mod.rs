@@ -4,6 +4,7 @@
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod fs;
+pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod process_dir;
 pub(crate) mod procfs;
