@@ -12,7 +12,7 @@ use super::{ending, facts};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::{Halt, dispatch};
-use crate::program;
+use crate::jail::Program;
 use crate::sys::socket::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::client::{EndClass, Ending, FromClient, LimitRequest, Operate, ToClient, Usage};
@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 /// Serves the client until its run has ended, and tells it how.
 pub(super) fn serve(
     config: &Config,
+    net: &Program,
     connection: &mut Connection,
     caller: Caller,
     origin: &Origin,
@@ -42,7 +43,7 @@ pub(super) fn serve(
     tracing::info!(client = caller.pid, "run without a script begins");
     let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
     let watched = start::watch(connection, caller.process.as_ref());
-    let state = State::new(authorizer, limits, trail).without_donations().with_net(program::net(config), watched);
+    let state = State::new(authorizer, limits, trail).without_donations().with_net(net.clone(), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();

@@ -11,7 +11,7 @@ use super::{direct, ending, facts, policies, signature};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
-use crate::program;
+use crate::program::Programs;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,7 +39,7 @@ pub(crate) struct Caller {
 /// Serves one run. `ready` is a sealed worker started beforehand with `config`'s default limits.
 pub(crate) fn serve(
     config: &Config,
-    program: &Program,
+    programs: &Programs,
     mut connection: Connection,
     caller: Caller,
     origin: &Origin,
@@ -50,13 +50,13 @@ pub(crate) fn serve(
     let served = match submission::receive(&mut connection) {
         Ok(None) => Ok(()),
         Ok(Some(Submission::Script(submit))) => {
-            prepare(config, program, &mut connection, caller, origin, &mut ready, *submit)
-                .map(|prepared| prepared.run(config, &mut connection, begun))
+            prepare(config, &programs.worker, &mut connection, caller, origin, &mut ready, *submit)
+                .map(|prepared| prepared.run(config, &programs.net, &mut connection, begun))
         }
         Ok(Some(Submission::Operations(operate))) => {
             // Nothing here is for a worker to do.
             ready.take().iter().for_each(run::end);
-            direct::serve(config, &mut connection, caller, origin, &operate, begun)
+            direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
         }
         Ok(Some(Submission::Policies(ask))) => policies::answer(&mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
@@ -205,7 +205,7 @@ fn unsealed(worker: &Worker) -> String {
 }
 
 impl Prepared {
-    fn run(self, config: &Config, connection: &mut Connection, begun: Instant) {
+    fn run(self, config: &Config, net: &Program, connection: &mut Connection, begun: Instant) {
         let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
         connection.send(&ToClient::Accepted { limits, run });
         tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
@@ -219,7 +219,7 @@ impl Prepared {
             return;
         }
         let watched = watch(connection, process.as_ref());
-        let state = state.with_net(program::net(config), watched);
+        let state = state.with_net(net.clone(), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
