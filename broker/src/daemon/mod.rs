@@ -82,6 +82,9 @@ impl Daemon {
         let store = load_store(&config).map_err(|error| DaemonError(error.to_string()))?;
         let log = open_log(&config.audit)?;
         let programs = Programs::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        if let Err(error) = &programs.net {
+            tracing::warn!("scripts will have no network: {error}");
+        }
         need_openat2()?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         prove_walls(&programs.worker, &config)?;
@@ -272,6 +275,10 @@ impl Daemon {
         if !own.is_root() && peer.uid != own.as_raw() {
             return refuse(client, RefusalReason::Busy, "this broker serves only the user it runs as");
         }
+        if let Err(error) = principal::confirm_same_namespace(&peer) {
+            tracing::warn!(uid = peer.uid, pid = peer.pid, "run refused: {error}");
+            return refuse(client, RefusalReason::NotAllowed, &error.to_string());
+        }
         if let Err(reason) = self.quota.enter(peer.uid) {
             tracing::warn!(uid = peer.uid, "run refused: {reason}");
             return refuse(client, RefusalReason::Busy, &reason);
@@ -348,8 +355,14 @@ impl Daemon {
     /// In a session: serves its client.
     fn serve_client(&self, client: OwnedFd, ready: Option<crate::jail::Worker>) {
         let Ok(peer) = socket::peer(&client) else { return };
-        let caller =
-            Caller { principal: principal::of(peer.uid, peer.gid, &peer.groups), pid: peer.pid, process: peer.process };
+        let principal = match principal::of_peer(&peer) {
+            Ok(principal) => principal,
+            Err(error) => {
+                tracing::warn!(uid = peer.uid, "run refused: {error}");
+                return refuse(client, RefusalReason::Unavailable, &error.to_string());
+            }
+        };
+        let caller = Caller { principal, pid: peer.pid, process: peer.process };
         match Connection::new(client) {
             Ok(connection) => serve(&self.config, &self.programs, connection, caller, &self.origin, ready),
             Err(error) => tracing::error!("cannot use a connection: {error}"),

@@ -12,7 +12,7 @@ use super::{ending, facts};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::{Halt, dispatch};
-use crate::jail::Program;
+use crate::jail::{Program, SpawnError};
 use crate::sys::socket::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::client::{EndClass, Ending, FromClient, LimitRequest, Operate, ToClient, Usage};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Serves the client until its run has ended, and tells it how.
 pub(super) fn serve(
     config: &Config,
-    net: &Program,
+    net: &Result<Program, SpawnError>,
     connection: &mut Connection,
     caller: Caller,
     origin: &Origin,

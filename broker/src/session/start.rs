@@ -10,7 +10,7 @@ use super::usage::Meter;
 use super::{direct, ending, facts, policies, signature};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
-use crate::jail::{self, Jail, Program, Worker};
+use crate::jail::{self, Jail, Program, SpawnError, Worker};
 use crate::program::Programs;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
@@ -205,7 +205,7 @@ fn unsealed(worker: &Worker) -> String {
 }
 
 impl Prepared {
-    fn run(self, config: &Config, net: &Program, connection: &mut Connection, begun: Instant) {
+    fn run(self, config: &Config, net: &Result<Program, SpawnError>, connection: &mut Connection, begun: Instant) {
         let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
         connection.send(&ToClient::Accepted { limits, run });
         tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
