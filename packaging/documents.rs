@@ -1,4 +1,10 @@
 // Part of the tests of each program (`#[path]`): what the package says of its options is what they are.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests may panic: that is how they fail"
+)]
 
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::{Shell, generate};

@@ -254,11 +254,10 @@ mod tests {
         let packaged = include_str!("../../packaging/etc/broker.toml");
         // What is commented out stands right behind its sign, unlike words about it.
         let is_key = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
-        let text: String =
-            packaged
-                .lines()
-                .filter_map(|line| line.strip_prefix('#'))
-                .fold(String::new(), |all, rest| if is_key(rest) { all + rest + "\n" } else { all });
+        let text: String = packaged
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .fold(String::new(), |all, rest| if is_key(rest) { all + rest + "\n" } else { all });
         let config = Config { worker: None, net: None, ..Config::parse(&text).unwrap() };
         assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
         assert!(Config::parse(packaged).is_ok());
