@@ -8,7 +8,7 @@ use super::recording::{self, Recording};
 use super::start::{self, Caller};
 use super::state::State;
 use super::submission::{self, Fault, Origin};
-use super::{ending, facts};
+use super::{ending, facts, rights};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::{Halt, dispatch};
@@ -35,13 +35,15 @@ pub(super) fn serve(
     let limits = submission::limits(config, &request, Duration::ZERO)?;
     let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
     let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref());
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    rights::give_up(&authorizer.could_do()).map_err(start::unavailable)?;
     let policy = operate.policy.as_ref();
     let recording =
         Recording { config, origin, caller: &caller, session: &session, script: 0, policy, stores: &stores };
     let (trail, run) = recording.begin()?;
     connection.send(&ToClient::Accepted { limits, run });
     tracing::info!(client = caller.pid, "run without a script begins");
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
+    let authorizer = authorizer.with_session(session);
     let watched = start::watch(connection, caller.process.as_ref());
     let state = State::new(authorizer, limits, trail).without_donations().with_net(net.clone(), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);

@@ -7,7 +7,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, policies, signature};
+use super::{direct, ending, facts, policies, rights, signature};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, SpawnError, Worker};
@@ -147,6 +147,11 @@ fn prepare(
             return Err(fault);
         }
     }
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    if let Err(error) = rights::give_up(&authorizer.could_do()) {
+        run::end(&worker);
+        return Err(unavailable(error));
+    }
     let (script, policy) = (submit.script.len(), submit.policy.as_ref());
     let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
     let (trail, run) = match recording.begin() {
@@ -156,8 +161,7 @@ fn prepare(
             return Err(fault);
         }
     };
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
-    let state = State::new(authorizer, limits, trail);
+    let state = State::new(authorizer.with_session(session), limits, trail);
     Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
 }
 
@@ -277,6 +281,6 @@ fn hand_over(worker: &Worker, submit: &Submit, limits: Limits) -> Result<(), rex
     socket::set_nonblocking(&worker.socket).map_err(|error| rex_protocol::Violation::new(error.to_string()))
 }
 
-fn unavailable(message: String) -> Fault {
+pub(super) fn unavailable(message: String) -> Fault {
     refuse(RefusalReason::Unavailable, message)
 }
