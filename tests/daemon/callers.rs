@@ -46,7 +46,7 @@ fn a_session_keeps_no_capability_that_no_policy_could_need() {
         std::thread::scope(|scope| {
             scope.spawn(|| daemon.run("sleep(1)"));
             daemon.until("the run begins", |daemon| daemon.log().contains("run begins"));
-            let session = daemon.descendants()[1];
+            let session = daemon.descendants()[0];
             for set in ["CapEff", "CapPrm", "CapBnd"] {
                 let had = capabilities(session, set);
                 assert_eq!(had & DAC_OVERRIDE == 0, is_reduced, "{set}: {had:x}");
