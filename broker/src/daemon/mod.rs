@@ -85,7 +85,7 @@ impl Daemon {
         if let Err(error) = &programs.net {
             tracing::warn!("scripts will have no network: {error}");
         }
-        need_openat2()?;
+        process::has_openat2().map_err(|error| fault("open paths by openat2 on this host", &error.desc()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         prove_walls(&programs.worker, &config)?;
         let listener = Listener::open(&config.socket).map_err(|error| DaemonError(error.to_string()))?;
@@ -400,15 +400,6 @@ fn open_log(audit: &Audit) -> Result<Log, DaemonError> {
         }
     }
     Log::open_or_begin_anew(audit).map_err(|error| DaemonError(error.to_string()))
-}
-
-/// Paths are resolved by openat2(2) alone. What filters system calls without knowing it would make every file fail.
-fn need_openat2() -> Result<(), DaemonError> {
-    use nix::fcntl::{OFlag, OpenHow, openat2};
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
-    openat2(nix::fcntl::AT_FDCWD, "/", how)
-        .map(drop)
-        .map_err(|errno| DaemonError(format!("openat2, which opens paths, is refused on this host: {}", errno.desc())))
 }
 
 /// Seals a worker once, for the proof.

@@ -116,6 +116,20 @@ pub(crate) fn memory() -> nix::Result<u64> {
     nix::sys::sysinfo::sysinfo().map(|info| info.ram_total())
 }
 
+/// Whether filters of system calls can end a process (seccomp(2)).
+pub(crate) fn can_kill_by_seccomp() -> nix::Result<()> {
+    const GET_ACTION_AVAIL: libc::c_uint = 2; // linux/seccomp.h
+    let action = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the kernel reads one number, which lives across the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) }).map(drop)
+}
+
+/// Whether paths can be resolved by openat2(2): what filters system calls without knowing it would make every file fail.
+pub(crate) fn has_openat2() -> nix::Result<()> {
+    use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
+    openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).map(drop)
+}
+
 /// Forking goes on in the child only where no other thread can hold a lock that the child would inherit. The kernel
 /// counts threads as links of this directory, besides its own two (proc(5)).
 fn confirm_one_thread() -> nix::Result<()> {
