@@ -32,6 +32,7 @@ pub mod config;
 pub mod daemon;
 pub mod digest;
 mod dispatch;
+pub mod doctor;
 mod group;
 mod handles;
 pub mod jail;

@@ -14,11 +14,12 @@ use std::str::FromStr;
 /// What messages call them.
 const NAME: &str = "built-in rails";
 /// The ids of all of them, which `[rails] off` in the configuration may name.
-pub(crate) const IDS: &[&str] = &[CONFIGURATION, PROGRAMS, SOCKET, UNITS, SERVICE];
+pub(crate) const IDS: &[&str] = &[CONFIGURATION, PROGRAMS, SOCKET, AUDIT, UNITS, SERVICE];
 
 const CONFIGURATION: &str = "rex:configuration";
 const PROGRAMS: &str = "rex:programs";
 const SOCKET: &str = "rex:socket";
+const AUDIT: &str = "rex:audit";
 const UNITS: &str = "rex:units";
 const SERVICE: &str = "rex:service";
 
@@ -45,7 +46,15 @@ pub(crate) fn source(config: &Config) -> PolicySource {
         .chain(cgroup::delegated().ok().and_then(|group| dir(group.path)))
         .collect();
     let rails = [
-        (CONFIGURATION, changes(&some([dir("/etc/rex"), dir(&config.policies)]))),
+        (
+            CONFIGURATION,
+            changes(&some([
+                dir("/etc/rex"),
+                dir(&config.policies),
+                file(&config.entities),
+                file(&config.allowed_signers),
+            ])),
+        ),
         (
             PROGRAMS,
             changes(&some([
@@ -56,6 +65,7 @@ pub(crate) fn source(config: &Config) -> PolicySource {
             ])),
         ),
         (SOCKET, changes(&some([dir("/run/rex"), file(&config.socket), config.metrics.as_ref().and_then(file)]))),
+        (AUDIT, changes(&some([dir(&config.audit.directory)]))),
         (UNITS, changes(&of_units)),
         (SERVICE, service()),
     ];

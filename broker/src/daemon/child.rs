@@ -1,7 +1,7 @@
 //! New processes of the daemon, and what they do in it: sessions, at once or ready for later.
 
-use super::Daemon;
 use super::pool::Pair;
+use super::{Daemon, sessions};
 use crate::group::Group;
 use crate::jail::Worker;
 use crate::principal;
@@ -11,7 +11,7 @@ use crate::sys::socket;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use rex_protocol::client::Refusal;
+use rex_protocol::client::{Refusal, RefusalReason};
 use std::os::fd::{AsFd, OwnedFd};
 
 impl Daemon {
@@ -114,7 +114,7 @@ impl Daemon {
 
     /// In a ready session: seals a worker, says so, and waits for its one client.
     fn wait_ready(&mut self, control: OwnedFd) {
-        let worker = match session::sealed_worker(&self.program, &self.config.limits) {
+        let worker = match session::sealed_worker(&self.programs.worker, &self.config.limits) {
             Ok(worker) => worker,
             Err(error) => return tracing::error!("cannot make ready: {error}"),
         };
@@ -134,10 +134,16 @@ impl Daemon {
             *ties = Ties { reporter: Reporter::new(control), group, closed };
         }
         let Ok(peer) = socket::peer(&client) else { return };
-        let caller =
-            Caller { principal: principal::of(peer.uid, peer.gid, &peer.groups), pid: peer.pid, process: peer.process };
+        let principal = match principal::of_peer(&peer) {
+            Ok(principal) => principal,
+            Err(error) => {
+                tracing::warn!(uid = peer.uid, "run refused: {error}");
+                return sessions::refuse(client, RefusalReason::Unavailable, &error.to_string());
+            }
+        };
+        let caller = Caller { principal, pid: peer.pid, process: peer.process };
         match Connection::new(client) {
-            Ok(connection) => session::serve(&self.config, &self.program, connection, caller, &self.origin, ready),
+            Ok(connection) => session::serve(&self.config, &self.programs, connection, caller, &self.origin, ready),
             Err(error) => tracing::error!("cannot use a connection: {error}"),
         }
         // The daemon does it too, but it may be gone.

@@ -13,15 +13,15 @@ mod scrape;
 mod sessions;
 mod start;
 mod status;
+mod supervised;
 mod users;
 
 use crate::audit::{Entry, Event, Log};
 use crate::config::Config;
-use crate::jail::Program;
-use crate::program;
+use crate::program::Programs;
 use crate::session::{Origin, Ties};
 use crate::store::Store;
-use crate::sys::socket;
+use crate::sys::{process, socket};
 use counters::Counters;
 use groups::Groups;
 use listener::{Listener, Passed};
@@ -31,12 +31,12 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use pool::Pool;
 use scrape::Scrapes;
-use sd_notify::NotifyState;
 use sessions::Sessions;
 use status::{InForce, Moment};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
+use supervised::Supervised;
 use users::Limits;
 
 /// How long the loop is quiet before it fills the pool without a run having ended.
@@ -59,21 +59,20 @@ pub struct DaemonError(String);
 /// Runs the daemon until it is told to stop (`SIGTERM`, `SIGINT`). `SIGHUP` loads the policies anew.
 pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut daemon = Daemon::start(config)?;
-    // Without systemd there is nobody to notify.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    daemon.supervised.ready();
     tracing::info!(policies = daemon.policies(), "ready");
     let result = daemon.serve();
     daemon.record(&Event::BrokerStop);
     if let Ok(groups) = &daemon.groups {
         groups.leave();
     }
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    daemon.supervised.stopping();
     result
 }
 
 struct Daemon {
     config: Config,
-    program: Program,
+    programs: Programs,
     origin: Origin,
     /// Sessions have none.
     listener: Option<Listener>,
@@ -85,6 +84,7 @@ struct Daemon {
     /// The groups of runs, or why there are none.
     groups: Result<Groups, String>,
     counters: Counters,
+    supervised: Supervised,
     begun: Moment,
     in_force: InForce,
     /// The daemon's own records. Sessions open the log for themselves.
@@ -97,9 +97,13 @@ impl Daemon {
         let limits = Limits::new(config.runs, config.users.clone()).map_err(DaemonError)?;
         let store = start::load_store(&config).map_err(|error| DaemonError(error.to_string()))?;
         let log = start::open_log(&config.audit)?;
-        let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        let programs = Programs::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        if let Err(error) = &programs.net {
+            tracing::warn!("scripts will have no network: {error}");
+        }
+        process::has_openat2().map_err(|error| fault("open paths by openat2 on this host", &error.desc()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
-        start::prove_walls(&program, &config)?;
+        start::prove_walls(&programs.worker, &config)?;
         let groups = Groups::open(config.cgroups).map_err(DaemonError)?;
         match &groups {
             Ok(groups) => tracing::info!("runs have control groups ({})", groups.controllers()),
@@ -118,9 +122,11 @@ impl Daemon {
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
             .map_err(|error| fault("listen to signals", &error))?;
         let pool = Pool::new(config.runs.ready);
+        let idle_after = (config.idle_seconds > 0).then(|| Duration::from_secs(config.idle_seconds));
+        let supervised = Supervised::new(idle_after.filter(|_| listener.is_passed()));
         let mut daemon = Self {
             config,
-            program,
+            programs,
             origin: of_daemon(store),
             listener: Some(listener),
             scrapes,
@@ -130,6 +136,7 @@ impl Daemon {
             limits,
             groups,
             counters: Counters::new(),
+            supervised,
             begun: Moment::now(),
             in_force: InForce::now(),
             log: Some(log),
@@ -163,10 +170,16 @@ impl Daemon {
                 groups.tidy();
             }
             if events.client {
+                self.supervised.busy();
                 self.accept();
             }
             if events.scrape {
                 self.serve_scrapes();
+            }
+            if self.supervised.turn(self.sessions.len()) {
+                tracing::info!("ends: nobody has needed it for a while");
+                self.discard_pool();
+                return Ok(());
             }
             // Answers come first: a pair is made anew once a run has ended or nothing else is to be done.
             if events.ended || events.none {
@@ -186,8 +199,13 @@ impl Daemon {
         polled.extend(self.scrapes.iter().flat_map(Scrapes::polled));
         polled.extend(self.pool.polled());
         let leaving = self.groups.as_ref().is_ok_and(Groups::are_leaving).then_some(TIDY);
-        let due = self.pool.next_due().map(|due| due.max(QUIET)).into_iter().chain(leaving).min();
-        let timeout = due.map_or(PollTimeout::NONE, |due| PollTimeout::try_from(due).unwrap_or(PollTimeout::MAX));
+        let pool = self.pool.next_due().map(|due| due.max(QUIET));
+        let due = pool.into_iter().chain(leaving).chain(self.supervised.next_due()).min();
+        let timeout = match due {
+            // Whole milliseconds that are not too few, or the loop would turn in vain until then.
+            Some(due) => PollTimeout::try_from(due + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
         let count = socket::retry(|| poll(&mut polled, timeout))
             .map_err(|error| DaemonError(format!("cannot wait for clients: {error}")))?;
         let mut ready = polled.iter().map(|fd| fd.any().unwrap_or(false));
@@ -220,6 +238,7 @@ impl Daemon {
 
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
+        self.supervised.reloading();
         match start::load_store(&self.config) {
             Ok(store) => {
                 let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
@@ -240,6 +259,7 @@ impl Daemon {
                 self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message });
             }
         }
+        self.supervised.ready();
     }
 
     /// A broker that cannot record serves nobody.

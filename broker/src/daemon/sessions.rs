@@ -4,6 +4,7 @@ use super::Daemon;
 use super::counters;
 use super::pool::Pair;
 use crate::group::Group;
+use crate::principal;
 use crate::session::{Connection, Report};
 use crate::sys::socket::{self, Peer};
 use nix::errno::Errno;
@@ -87,22 +88,24 @@ impl Daemon {
         let own = geteuid();
         let could_end_it = peer.uid == 0 || peer.uid == own.as_raw();
         if !own.is_root() && !could_end_it {
-            let message = Text::cut("this broker serves only the user it runs as");
             self.counters.refused(RefusalReason::Busy);
-            return refuse(client, Refusal { reason: RefusalReason::Busy, message });
+            return refuse(client, RefusalReason::Busy, "this broker serves only the user it runs as");
+        }
+        let now = Instant::now();
+        if let Err(error) = principal::confirm_same_namespace(&peer) {
+            self.complain(peer.uid, now, &error.to_string());
+            self.counters.refused(RefusalReason::NotAllowed);
+            return refuse(client, RefusalReason::NotAllowed, &error.to_string());
         }
         // What its runs before have done is known before it is told of their end.
         self.hear_sessions(Some(peer.uid));
-        let now = Instant::now();
         let closed = self.limits.enter(peer.uid, now).err();
         if let Some(refusal) = &closed {
             let reserved = self.sessions.len() - self.sessions.admitted();
-            if let Some(unsaid) = self.limits.complain(peer.uid, now) {
-                tracing::warn!(uid = peer.uid, unsaid, "run refused: {}", refusal.message);
-            }
+            self.complain(peer.uid, now, &refusal.message);
             if !could_end_it || reserved >= RESERVED {
                 self.counters.refused(refusal.reason);
-                return refuse(client, refusal.clone());
+                return refuse(client, refusal.reason, &refusal.message);
             }
         }
         tracing::debug!(uid = peer.uid, pid = peer.pid, "client");
@@ -133,6 +136,13 @@ impl Daemon {
                     self.limits.leave(peer.uid);
                 }
             }
+        }
+    }
+
+    /// Tells the broker's log of a refusal, now and then.
+    fn complain(&mut self, uid: u32, now: Instant, message: &str) {
+        if let Some(unsaid) = self.limits.complain(uid, now) {
+            tracing::warn!(uid, unsaid, "run refused: {message}");
         }
     }
 
@@ -247,8 +257,8 @@ pub(super) fn seconds_now() -> u64 {
 }
 
 /// Tells a client why it is not served, if it can be told at once.
-fn refuse(client: OwnedFd, refusal: Refusal) {
+pub(super) fn refuse(client: OwnedFd, reason: RefusalReason, message: &str) {
     if let Ok(mut connection) = Connection::new(client) {
-        connection.send(&ToClient::Refused(refusal));
+        connection.send(&ToClient::Refused(Refusal { reason, message: Text::cut(message) }));
     }
 }

@@ -1,7 +1,7 @@
 //! What each user's runs are held to: how many at a time, how many in a minute, and what follows when they attack.
 //!
 //! What is kept of a user is of fixed size but for the times of a few violations, and it is kept of at most [`KEPT`] users:
-//! whoever has many uids (subuid(5)) gains runs by them up to what holds for all together, but no memory.
+//! whoever has many uids gains runs by them up to what holds for all together, but no memory.
 
 use crate::config::{Runs, Users};
 use nix::unistd::{User, geteuid};

@@ -12,6 +12,7 @@ mod facts;
 mod policies;
 mod recording;
 mod report;
+mod rights;
 mod run;
 mod signature;
 mod start;
