@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::jail::Program;
 use crate::principal;
 use crate::program::Programs;
-use crate::session::{Caller, Connection, Origin, serve};
+use crate::session::{Caller, Connection, Origin, Reloads, serve};
 use crate::store::{Store, StoreError};
 use crate::sys::process::{self, Forked};
 use crate::sys::socket::{self, Peer};
@@ -100,7 +100,7 @@ impl Daemon {
         let pool = Pool::new(config.runs.ready);
         let idle_after = (config.idle_seconds > 0).then(|| Duration::from_secs(config.idle_seconds));
         let supervised = Supervised::new(idle_after.filter(|_| listener.is_passed()));
-        let origin = Origin::Daemon { store, daemon: nix::unistd::getpid() };
+        let origin = Origin::Daemon { store, daemon: nix::unistd::getpid(), reloads: Reloads::default() };
         let mut daemon = Self {
             config,
             programs,
@@ -190,22 +190,25 @@ impl Daemon {
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
         self.supervised.reloading();
+        let Origin::Daemon { store, reloads, .. } = &mut self.origin else { return };
+        reloads.count = reloads.count.saturating_add(1);
         match load_store(&self.config) {
-            Ok(store) => {
-                let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
-                tracing::info!(policies, tests = store.tests, "policies loaded anew");
-                self.origin = Origin::Daemon { store, daemon: nix::unistd::getpid() };
-                // Ready sessions hold the old ones.
-                self.pool.discard();
-                self.fill_pool();
+            Ok(new) => {
+                let (policies, files) = (new.policies.own(), new.policies.files().to_vec());
+                tracing::info!(policies, tests = new.tests, "policies loaded anew");
+                (*store, reloads.fault) = (new, None);
                 self.record(&Event::PolicyLoad { result: "loaded", policies, files: &files, message: None });
             }
             Err(error) => {
                 tracing::error!("the policies in force stay: {error}");
-                let (policies, message) = (self.policies(), Some(error.to_string()));
-                self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message });
+                let (policies, message) = (store.policies.own(), error.to_string());
+                reloads.fault = Some(message.clone());
+                self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message: Some(message) });
             }
         }
+        // Ready sessions hold the old ones, and know nothing of a fault.
+        self.pool.discard();
+        self.fill_pool();
         self.supervised.ready();
     }
 

@@ -23,4 +23,4 @@ pub(crate) use connection::Connection;
 pub(crate) use run::end as end_worker;
 pub(crate) use start::{Caller, sealed_worker, serve};
 pub(crate) use state::State;
-pub(crate) use submission::Origin;
+pub(crate) use submission::{Origin, Reloads};

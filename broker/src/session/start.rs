@@ -68,6 +68,9 @@ pub(crate) fn serve(
             connection.send(&ToClient::Refused(refusal));
         }
         Err(Fault::Ended(ending)) => {
+            if let Ending::Failed { message, .. } = &ending {
+                tracing::info!("run did not begin: {message}");
+            }
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
             ending::tell(&mut connection, ending, usage);
         }

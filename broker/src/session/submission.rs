@@ -30,9 +30,20 @@ pub(crate) enum Origin {
         store: Store,
         /// The daemon, whose child each session is.
         daemon: Pid,
+        /// What came of loading the store anew.
+        reloads: Reloads,
     },
     /// The run's own policy is the only one. It is recorded only where its caller wants that.
     Standalone(Option<Audit>),
+}
+
+/// How often the daemon was told to load its store anew, and what came of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reloads {
+    /// How often.
+    pub(crate) count: u64,
+    /// Why the last time changed nothing, where that is so.
+    pub(crate) fault: Option<String>,
 }
 
 impl Origin {
