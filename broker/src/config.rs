@@ -103,7 +103,7 @@ pub struct Users {
 
 impl Default for Users {
     fn default() -> Self {
-        Self { runs_per_minute: 120, violations: 3, within_seconds: 600, penalty_seconds: 300, exempt: None }
+        Self { runs_per_minute: 600, violations: 3, within_seconds: 600, penalty_seconds: 300, exempt: None }
     }
 }
 

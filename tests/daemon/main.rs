@@ -1,6 +1,7 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
 mod callers;
+mod doctor;
 mod limits;
 mod metrics;
 mod rails;
