@@ -17,6 +17,9 @@ const LEAST_MEMORY: u64 = 32 * 1024 * 1024;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file that this was read from; nothing where what is built in holds.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The socket to listen on, where systemd passes none.
     pub socket: PathBuf,
     /// The directory of the store's policies.
@@ -91,6 +94,7 @@ const HOUR_MS: u64 = 60 * 60 * 1000;
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             socket: "/run/rex/broker.sock".into(),
             policies: "/etc/rex/policies.d".into(),
             entities: "/etc/rex/entities.json".into(),
@@ -122,6 +126,7 @@ impl Config {
         let text = std::fs::read_to_string(path);
         match text {
             Ok(text) => Self::parse(&text)
+                .map(|config| Self { file: Some(path.to_owned()), ..config })
                 .map_err(|error| ConfigError(format!("cannot use the configuration `{}`: {error}", path.display()))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(Self::default()),
             Err(error) => Err(ConfigError(format!("cannot read the configuration `{}`: {error}", path.display()))),
