@@ -68,11 +68,15 @@ fn links_to_what_is_configured_do_not_lead_around_rails() {
         format!("write([write::replace], {:?}, \"[]\")", path("real/below/entities.json")),
         format!("write([write::replace], {:?}, \"[]\")", path("link/below/entities.json")),
         format!("rm({:?})", path("real/below/entities.json")),
-        format!("rm({:?})", path("link")),
+        format!(
+            "let d = DirConfig().path({:?}).build().open(OpenDirOptions().build());
+             d.create_symlink(\"/tmp\", \"link\", CreateSymlinkOptions().force(true).build())",
+            path("")
+        ),
         // What leads to something that is not there yet.
         format!(
             "let d = DirConfig().path({:?}).build().open(OpenDirOptions().build());
-             d.create_symlink(\"/tmp\", \"missing\", SymlinkOptions().build())",
+             d.create_symlink(\"/tmp\", \"missing\", CreateSymlinkOptions().build())",
             path("real")
         ),
         format!("write({:?}, \"\")", path("real/missing")),

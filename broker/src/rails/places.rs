@@ -31,7 +31,7 @@ impl Places {
             // A relative path is the administrator's, from where the broker was started.
             let Ok(path) = std::path::absolute(path.as_ref()) else { continue };
             let (end, way) = follow(&path);
-            places.links.extend(way);
+            places.links.extend(way.into_iter().chain(path.ancestors().map(Path::to_owned)));
             places.whole.extend([path, end]);
         }
         places

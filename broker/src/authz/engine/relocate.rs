@@ -247,7 +247,8 @@ mod tests {
             (like(&on("move"), "*", "&& context.destination.path like \"/elsewhere/*\""), "goes"),
         ] {
             assert_eq!(told(&forbid, "x.key"), goes, "{forbid}");
-            if goes != "free" && forbid.contains(".key") {
+            // What a context will be is not known.
+            if goes != "free" && forbid.contains(".key") && !forbid.contains("context.user") {
                 assert_eq!(told(&forbid, "x.pem"), "goes", "{forbid}");
             }
         }
