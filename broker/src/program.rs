@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 const INSTALLED: &str = "/usr/libexec/rex/rex-worker";
 
 /// What [`is_run_by`] knows besides this process's own program, by device and inode.
-static OPENED: OnceLock<[(u64, u64); 2]> = OnceLock::new();
+static OPENED: OnceLock<Vec<(u64, u64)>> = OnceLock::new();
 
 /// All of them, opened once: an upgrade under way changes nothing for who has begun.
 pub(crate) struct Programs {
     /// Runs scripts.
     pub(crate) worker: Program,
-    /// Speaks on the network.
-    pub(crate) net: Program,
+    /// Speaks on the network. Without it scripts go without that.
+    pub(crate) net: Result<Program, SpawnError>,
 }
 
 impl Programs {
@@ -25,8 +25,9 @@ impl Programs {
     /// the network: the configured one, else the one beside the worker's.
     pub(crate) fn open(config: &Config) -> Result<Self, SpawnError> {
         let [worker, net] = paths(config);
-        let opened = Self { worker: Program::open(&worker)?, net: Program::open_net(&net)? };
-        OPENED.get_or_init(|| [opened.worker.id(), opened.net.id()]);
+        let opened = Self { worker: Program::open(&worker)?, net: Program::open_net(&net) };
+        let ids = std::iter::once(&opened.worker).chain(&opened.net).map(Program::id).collect();
+        OPENED.get_or_init(|| ids);
         Ok(opened)
     }
 }

@@ -10,15 +10,17 @@ use super::head::{Head, Position};
 use super::record::Entry;
 use super::{Audit, Sync, chain};
 use crate::sys::clock;
+use crate::sys::lock::Lock;
 use crate::sys::trust::confirm_owner;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The file that is written to.
@@ -56,6 +58,8 @@ pub enum AuditError {
 pub struct Log {
     settings: Audit,
     head: File,
+    /// The same, to lock it.
+    lock: Rc<OwnedFd>,
     current: File,
     boot: String,
 }
@@ -76,6 +80,7 @@ impl Log {
         let log = Self {
             settings: settings.clone(),
             current: head.try_clone().map_err(|e| refused("open", &e))?,
+            lock: Rc::new(head.try_clone().map_err(|e| refused("open", &e))?.into()),
             head,
             boot,
         };
@@ -101,6 +106,12 @@ impl Log {
         log.append(&[Entry::gap(&reason, &aside)])?;
         tracing::error!("the audit log was changed: {reason}; what is left of it is `{aside}`, and a new one begins");
         Ok(log)
+    }
+
+    /// The number of the last record, and the hash of its line.
+    pub(crate) fn last(&self) -> Result<(u64, String), AuditError> {
+        let head = self.read_head()?.ok_or_else(|| self.changed("its head is empty"))?;
+        Ok((head.last.seq, head.last.hash))
     }
 
     /// How it is kept.
@@ -304,17 +315,15 @@ impl Log {
         Head::read(&self.head).map_err(|error| refused("read", &path, &error))
     }
 
-    fn lock(&self) -> Result<Flock<OwnedFd>, AuditError> {
-        let path = self.path(HEAD);
+    fn lock(&self) -> Result<Lock, AuditError> {
         let end = Instant::now() + PATIENCE;
-        let mut file: OwnedFd = self.head.try_clone().map_err(|error| refused("lock", &path, &error))?.into();
         loop {
-            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            match Lock::try_take(&self.lock) {
                 Ok(lock) => return Ok(lock),
-                Err((file, Errno::EAGAIN | Errno::EINTR)) if Instant::now() < end => file,
-                Err((_, Errno::EAGAIN)) => return Err(refused("lock", &path, &"another process holds it")),
-                Err((_, errno)) => return Err(refused("lock", &path, &errno.desc())),
-            };
+                Err(Errno::EAGAIN | Errno::EINTR) if Instant::now() < end => {}
+                Err(Errno::EAGAIN) => return Err(refused("lock", &self.path(HEAD), &"another process holds it")),
+                Err(errno) => return Err(refused("lock", &self.path(HEAD), &errno.desc())),
+            }
             std::thread::sleep(Duration::from_micros(50));
         }
     }

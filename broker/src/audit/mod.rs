@@ -20,5 +20,5 @@ pub use log::{AuditError, Log};
 pub use read::{Reader, Record};
 pub use record::{Decision, Entry, Event, RunEnd, RunStart};
 pub use settings::{Audit, Journal, Sync};
-pub(crate) use trail::Trail;
+pub(crate) use trail::{Decisions, Trail};
 pub use verify::{Verified, verify};

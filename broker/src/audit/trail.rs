@@ -29,7 +29,15 @@ pub(crate) struct Trail {
     operation: &'static str,
     /// Whether the operation may have changed something.
     changes: bool,
+    decisions: Decisions,
     fault: Option<AuditError>,
+}
+
+/// How a run's decisions came out, as its records tell them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Decisions {
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
 }
 
 impl Trail {
@@ -48,7 +56,8 @@ impl Trail {
 
     fn new(log: Option<Log>, run: String, revision: String, user: String) -> Self {
         let (waiting, operation) = (Vec::new(), "");
-        Self { log, run, revision, user, waiting, bytes: 0, op: 0, operation, changes: false, fault: None }
+        let decisions = Decisions::default();
+        Self { log, run, revision, user, waiting, bytes: 0, op: 0, operation, changes: false, decisions, fault: None }
     }
 
     /// Whether the run is recorded.
@@ -59,6 +68,11 @@ impl Trail {
     /// Why nothing more may be done.
     pub(crate) fn fault(&self) -> Option<&AuditError> {
         self.fault.as_ref()
+    }
+
+    /// How decisions have come out so far, where the run is recorded.
+    pub(crate) fn decisions(&self) -> Decisions {
+        self.decisions
     }
 
     /// An operation begins.
@@ -76,6 +90,10 @@ impl Trail {
         }
         for decided in decided {
             self.changes |= decided.is_allowed() && !decided.only_looks();
+            match decided.is_allowed() {
+                true => self.decisions.allowed += 1,
+                false => self.decisions.denied += 1,
+            }
             let told = decided.told();
             let (user, policies) = (std::mem::take(&mut self.user), decided.policies());
             self.add(&Event::Decision(Decision {
@@ -163,7 +181,7 @@ impl Trail {
     fn add(&mut self, event: &Event<'_>) {
         if self.log.is_some() {
             let entry = Entry::of_run(&self.run, &self.revision, event);
-            self.bytes += entry.len();
+            self.bytes += entry.size();
             self.waiting.push(entry);
         }
     }

@@ -10,6 +10,7 @@ mod places;
 use crate::authz::PolicySource;
 use crate::config::Config;
 use crate::program;
+use crate::sys::cgroup;
 use places::{Places, named};
 use std::path::PathBuf;
 
@@ -68,12 +69,14 @@ pub(crate) fn source(config: &Config) -> PolicySource {
     let configuration = [&config.policies, &config.entities, &config.allowed_signers].into_iter().chain(&config.file);
     let programs = std::env::current_exe().into_iter().chain(program::paths(config));
     let units = UNIT_PATHS.iter().flat_map(|path| UNIT_FILES.iter().map(move |name| format!("{path}/{name}")));
-    let groups = cgroups::own();
+    let mut groups = cgroups::own();
+    // By which the service manager, and the broker, hold runs to their limits.
+    groups.own.extend(cgroup::delegated().ok().map(|group| group.path));
     let with = |path: &str, more: Vec<PathBuf>| Places::of(more.into_iter().chain([path.into()]));
     let rails = [
         (CONFIGURATION, changes(&with("/etc/rex", configuration.cloned().collect()))),
         (PROGRAMS, changes(&with("/usr/libexec/rex", programs.collect()))),
-        (SOCKET, changes(&with("/run/rex", vec![config.socket.clone()]))),
+        (SOCKET, changes(&with("/run/rex", std::iter::once(&config.socket).chain(&config.metrics).cloned().collect()))),
         (AUDIT, changes(&Places::of([&config.audit.directory]))),
         (UNITS, changes(&Places::of(units))),
         (SERVICE, service()),

@@ -1,4 +1,4 @@
-//! Answers to who asks about policies and runs nothing.
+//! Answers to who asks about policies or the broker, and runs nothing.
 
 use super::connection::Connection;
 use super::start::Caller;
@@ -14,9 +14,10 @@ use std::rc::Rc;
 /// The most policies that a list tells of.
 const LISTED: usize = 2000;
 
-/// Answers `ask` to `caller`. Anybody may know what is about itself; what is in force, and to have it loaded anew, is for root.
+/// Answers `ask` to `caller`. Anybody may know what is about itself; what is in force, to have it loaded
+/// anew, and how the broker is, is for root.
 pub(super) fn answer(connection: &mut Connection, caller: &Caller, origin: &Origin, ask: Ask) -> Result<(), Fault> {
-    let Origin::Daemon { store, daemon } = origin else {
+    let Origin::Daemon { store, daemon, ties } = origin else {
         return Err(refuse(
             RefusalReason::NoPolicy,
             "without the daemon there are no policies but the given one".into(),
@@ -29,6 +30,11 @@ pub(super) fn answer(connection: &mut Connection, caller: &Caller, origin: &Orig
     let own = geteuid().as_raw();
     if caller.principal.uid != 0 && caller.principal.uid != own {
         return Err(refuse(RefusalReason::NotAllowed, "only root may ask for that".into()));
+    }
+    if ask == Ask::Status {
+        let status = ties.reporter.status().map_err(|reason| refuse(RefusalReason::Unavailable, reason))?;
+        connection.send(&ToClient::Status(Box::new(status)));
+        return Ok(());
     }
     if ask == Ask::Reload {
         // While this is its child, its number is its own; without a daemon another process takes its children over.
