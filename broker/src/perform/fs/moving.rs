@@ -218,7 +218,6 @@ impl DirTarget {
     }
 
     /// Judges all that is in it, and moves it.
-
     fn move_to(&self, place: &Place, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
         relocate::judge(&self.dir, &self.path, path, &self.demand(), state)?;
         match self.rename(place) {
