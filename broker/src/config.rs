@@ -22,6 +22,9 @@ const MOST_VIOLATIONS: u32 = 1_000;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The file that this was read from; nothing where what is built in holds.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The socket to listen on, where systemd passes none.
     pub socket: PathBuf,
     /// The directory of the store's policies.
@@ -140,6 +143,7 @@ const HOUR_MS: u64 = 60 * 60 * 1000;
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             socket: "/run/rex/broker.sock".into(),
             policies: "/etc/rex/policies.d".into(),
             entities: "/etc/rex/entities.json".into(),
@@ -177,7 +181,9 @@ impl Config {
         match trust::read(nix::fcntl::AT_FDCWD, path).map_err(|error| fault("read", &error))? {
             Some(text) => {
                 let text = std::str::from_utf8(&text).map_err(|_| fault("use", &"it is not UTF-8"))?;
-                Self::parse(text).map_err(|error| fault("use", &error))
+                Self::parse(text)
+                    .map(|config| Self { file: Some(path.to_owned()), ..config })
+                    .map_err(|error| fault("use", &error))
             }
             None if !required => Ok(Self::default()),
             None => Err(fault("read", &"there is none")),

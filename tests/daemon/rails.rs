@@ -49,6 +49,78 @@ fn policies_and_socket_are_left_alone_whatever_policy_permits() {
     );
 }
 
+/// A script names what it changes by the real path, and could lead the configured one elsewhere.
+#[test]
+fn links_to_what_is_configured_do_not_lead_around_rails() {
+    let folder = rex_tests::scratch();
+    let root = folder.path();
+    std::fs::create_dir_all(root.join("real/below")).expect("a folder");
+    std::os::unix::fs::symlink("real", root.join("link")).expect("a link");
+    std::fs::write(root.join("real/below/entities.json"), "[]").expect("a file");
+    let path = |path: &str| root.join(path).display().to_string();
+    let config = format!(
+        "entities = {:?}\nallowed_signers = {:?}\n",
+        path("link/below/entities.json"),
+        path("link/missing/signers")
+    );
+    let daemon = Daemon::start(&Settings { config, ..Settings::default() });
+    let calls = [
+        format!("write([write::replace], {:?}, \"[]\")", path("real/below/entities.json")),
+        format!("write([write::replace], {:?}, \"[]\")", path("link/below/entities.json")),
+        format!("rm({:?})", path("real/below/entities.json")),
+        format!(
+            "let d = DirConfig().path({:?}).build().open(OpenDirOptions().build());
+             d.create_symlink(\"/tmp\", \"link\", CreateSymlinkOptions().force(true).build())",
+            path("")
+        ),
+        // What leads to something that is not there yet.
+        format!(
+            "let d = DirConfig().path({:?}).build().open(OpenDirOptions().build());
+             d.create_symlink(\"/tmp\", \"missing\", CreateSymlinkOptions().build())",
+            path("real")
+        ),
+        format!("write({:?}, \"\")", path("real/missing")),
+        format!(
+            "let at = |path| DirConfig().path({:?} + path).build().open(OpenDirOptions().build());
+             at.call(\"/real\").move(at.call(\"/real/below\"), at.call(\"\"), \"elsewhere\", MoveOptions().build())",
+            path("")
+        ),
+    ];
+    for call in &calls {
+        assert_eq!(daemon.run(call).error_type(), "ACCESS_DENIED_EXCEPTION", "{call}: {}", daemon.run(call).stdout);
+    }
+    let beside = daemon.run(&format!("mkdir({:?}); write({:?}, \"\")", path("real/other"), path("real/below/other")));
+    assert_eq!(beside.code, 0, "{}", beside.stdout);
+}
+
+#[test]
+fn the_configuration_itself_is_left_alone() {
+    let daemon = Daemon::start(&Settings::default());
+    let calls = [
+        "write([write::append], \"FOLDER/broker.toml\", \"# by a script\")",
+        "rm(\"FOLDER/broker.toml\")",
+        "mv(\"FOLDER/broker.toml\", \"FOLDER/elsewhere\")",
+    ];
+    assert_eq!(tried(&daemon, &calls), ["denied"; 3]);
+}
+
+#[test]
+fn no_directory_is_moved_to_where_rails_are_below() {
+    let folder = rex_tests::scratch();
+    let root = folder.path().display().to_string();
+    let config = format!("allowed_signers = \"{root}/system/rex.d/signers\"\n");
+    let daemon = Daemon::start(&Settings { config, ..Settings::default() });
+    std::fs::create_dir_all(folder.path().join("t/rex.d")).expect("a folder");
+    std::fs::write(folder.path().join("t/rex.d/signers"), "evil").expect("a file");
+    std::fs::create_dir(folder.path().join("system")).expect("a folder");
+    let script = format!(
+        "let at = |path| DirConfig().path(\"{root}/\" + path).build().open(OpenDirOptions().build());
+         at.call(\".\").move(at.call(\"t\"), at.call(\".\"), \"system\", MoveOptions().build())"
+    );
+    assert_eq!(daemon.run(&script).error_type(), "ACCESS_DENIED_EXCEPTION", "{}", daemon.run(&script).stdout);
+    assert!(folder.path().join("t/rex.d/signers").is_file());
+}
+
 #[test]
 fn the_broker_is_not_stopped_by_a_script() {
     let daemon = Daemon::start(&Settings::default());

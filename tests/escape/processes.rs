@@ -1,6 +1,8 @@
 //! Numbers of processes that come to mean another, and processes that no script may touch.
 
-use rex_client::process::{ListProcesses, Process, Seen, Signal, SignalKind};
+use rex_client::process::{
+    EnterNamespaces, FilesOf, ListOpenFiles, ListProcesses, Process, Seen, Signal, SignalKind, Trace,
+};
 use rex_client::{Broker, FailureKind, Session};
 use rex_tests::{Daemon, Settings, skip};
 use std::process::{Child, Command};
@@ -117,26 +119,78 @@ fn whether_there_is_a_process_is_told_only_to_whom_policy_lets_signal_it() {
 }
 
 #[test]
-fn broker_and_sessions_are_left_alone() {
+fn processes_of_rex_are_left_alone_whosever_they_are() {
     let daemon = Daemon::start(&Settings::default());
     let session = session(&daemon);
-    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let mut ours = daemon.descendants();
-    ours.retain(|pid| name(pid).trim() == "rex-broker");
-    assert!(!ours.is_empty());
-    ours.push(daemon.pid());
+    // Two workers that wait for a run, whose sessions are of nobody yet.
+    daemon.until("workers are ready", |daemon| named(daemon, "rex-worker").len() >= 2);
+    let ours = [named(&daemon, "rex-broker"), named(&daemon, "rex-worker"), vec![daemon.pid()]].concat();
     for pid in ours {
-        match session.call(&kill(pid, None)) {
-            // It was a session's fork on its way to be a worker.
-            Ok(signalled) => assert_eq!(&*signalled.identity.name, "rex-worker"),
-            Err(refused) => {
-                // Sessions come and go.
-                let gone = refused.failure().map(|failure| &failure.kind) == Some(&FailureKind::NoProcess { pid });
-                assert!(gone || refused.errno() == Some(libc::EACCES), "{refused}");
-            }
+        let enter = EnterNamespaces { pid, mount: false, net: true };
+        let calls = [
+            session.call(&kill(pid, None)).map(drop),
+            session.call(&ListOpenFiles { of: FilesOf::Process(pid), after: None }).map(drop),
+            session.call(&enter).map(drop),
+            session.call(&Trace { pid, beside: None }).map(drop),
+        ];
+        for call in calls {
+            let refused = call.expect_err("it is one of Rex");
+            // Sessions come and go.
+            let gone = refused.failure().map(|failure| &failure.kind) == Some(&FailureKind::NoProcess { pid });
+            assert!(gone || refused.errno() == Some(libc::EACCES), "{refused}");
         }
     }
     assert!(look_at(&session, daemon.pid()).is_some());
+}
+
+/// The processes below a broker that have this name.
+fn named(daemon: &Daemon, name: &str) -> Vec<u32> {
+    let is_named =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name);
+    daemon.descendants().into_iter().filter(is_named).collect()
+}
+
+#[test]
+fn what_the_kernel_tells_of_rex_is_kept_from_scripts() {
+    let daemon = Daemon::start(&Settings::default());
+    let script = format!(
+        r#"
+        let reached = [];
+        for name in ["maps", "environ", "oom_score_adj", "timerslack_ns", "task/PID/oom_score_adj", "status"] {{
+            let path = "/proc/PID/" + name;
+            path.replace("PID", "{pid}");
+            try {{ cat(path); reached.push(name); }} catch {{}}
+            try {{ write([write::append], path, "200"); reached.push(name); }} catch {{}}
+        }}
+        reached"#,
+        pid = daemon.pid(),
+    );
+    let score = || std::fs::read_to_string(format!("/proc/{}/oom_score_adj", daemon.pid())).expect("its score");
+    let before = score();
+    let ran = daemon.run(&script);
+    assert_eq!(ran.output(), "[]", "{}", ran.stdout);
+    assert_eq!(score(), before);
+}
+
+#[test]
+fn no_memory_of_any_process_is_opened() {
+    let daemon = Daemon::start(&Settings::default());
+    let process = Idle::new();
+    let script = format!(
+        r#"
+        let opened = [];
+        for path in ["/proc/{pid}", "/proc/{pid}/task/{pid}"] {{
+            let dir = DirConfig().path(path).build().open(OpenDirOptions().build());
+            for options in [OpenFileOptions().read(true), OpenFileOptions().read(true).write(true)] {{
+                try {{ dir.open_file("mem", options.build()); opened.push(path); }} catch {{}}
+            }}
+            dir.open_file("status", OpenFileOptions().read(true).build());
+        }}
+        opened"#,
+        pid = process.0.id(),
+    );
+    let ran = daemon.run(&script);
+    assert_eq!(ran.output(), "[]", "{}", ran.stdout);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Programs that scripts execute: what they can do is what policy could grant, and nothing of them stays.
 
-use rex_tests::{Daemon, Ran, Settings, programs};
+use rex_tests::{Daemon, Ran, Settings, is_root, programs, skip};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
@@ -235,6 +235,37 @@ fn what_runs_is_what_was_judged() {
         root = stage.root().display()
     );
     assert_eq!(stage.daemon.run(&script).output(), "judged\n");
+}
+
+/// With root's power alone: others' users cannot write there anyway.
+#[test]
+fn a_program_of_root_that_is_confined_does_not_change_what_rex_stands_on() {
+    if !is_root() {
+        return skip("only root could");
+    }
+    let folder = tempfile::Builder::new().prefix("rex-test-").tempdir().expect("a temporary folder");
+    let root = folder.path().display();
+    std::fs::create_dir(folder.path().join("kept")).expect("a folder");
+    std::fs::write(folder.path().join("kept/entities.json"), "[]").expect("a file");
+    std::fs::write(folder.path().join("kept/other"), "").expect("a file");
+    let program = folder.path().join("run.sh");
+    let text =
+        "#!/bin/sh\ncd \"$1\" && echo x > kept/other && echo written\n(echo x > kept/entities.json) 2>/dev/null\n";
+    std::fs::write(&program, text).expect("a file");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("its mode");
+    let actions = ["open", "read", "write", "create", "delete", "execute"];
+    let actions = actions.map(|name| format!("file_system::Action::{name:?}")).join(", ");
+    let policy = format!("permit(principal, action in [{actions}], resource in file_system::Dir::\"{root}\");");
+    let config = format!("entities = \"{root}/kept/entities.json\"\n");
+    let daemon = Daemon::start(&Settings { policy, config, ..Settings::default() });
+    let script = format!(
+        "let dir = DirConfig().path(\"{root}\").build().open(OpenDirOptions().build());\n\
+         let exe = dir.open_file(\"run.sh\", OpenFileOptions().read(true).build());\n\
+         exe.execute(ExecuteOptions().args([\"{root}\"]).build()).stdout"
+    );
+    let ran = daemon.run(&script);
+    assert_eq!(ran.output(), "written\n", "{ran:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("kept/entities.json")).expect("the file"), "[]");
 }
 
 /// Whether a process with this word in its command line is there.

@@ -324,19 +324,23 @@ fn move_dir(asker: &mut Asker<'_>, random: &mut StdRng, opened: &OpenedDir) {
     let mut questions = vec![moving, dir("create", &destination), dir("open", &destination)];
     let inside = destination.join(source.file_name().unwrap_or_default());
     let has_content = is_dir(&destination) && destination.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    // The kernel has other reasons where one is the other or in it.
-    if has_content && !destination.starts_with(source) {
+    // Onto itself nothing moves.
+    let is_for_inside = has_content && destination != *source;
+    if is_for_inside {
         questions.push(dir("open", &inside));
     }
+    let target = if is_for_inside { inside } else { destination };
     let request =
         MoveDir { dir: opened.held.handle(), from: from.held.handle(), to: to.held.handle(), name: name(text) };
     let allowed = questions.iter().all(|question| asker.oracle.allows(question));
     // What it asks when it comes to light is asked after that.
-    let allowed = allowed && !asker.oracle.forbids_inside(source);
+    let below = asker.tree.states().into_keys().filter(|below| below != source && below.starts_with(source));
+    let below: Vec<_> = below.collect();
+    let allowed = allowed && !asker.oracle.keeps(source, &target, &below);
     if let Some(moved) = asker.perform(&request, allowed) {
         drop(asker.session.hold(moved.dir));
         asker.may_change_below(source);
-        asker.may_change_below(if has_content { inside } else { destination });
+        asker.may_change_below(target);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Cedar, asked directly: entities are made here from the schema's text, by nothing of the broker.
 
+use super::tree::is_dir;
 use cedar_policy::{Authorizer as Cedar, Context, Decision, Effect, Entities, EntityUid, PolicySet, Request};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::{User, geteuid};
-use rex_broker::authz::{Authorizer, PolicySource, PolicyStore, Principal, Strictness};
+use rex_broker::authz::{Authorizer, Entry, PolicySource, PolicyStore, Principal, Strictness};
 use rex_client::AbsPath;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -79,10 +82,24 @@ impl Oracle {
         Self { policies, reads_attributes, authorizer, known: HashMap::new(), principal: principal() }
     }
 
-    /// Whether a `forbid` names something below a directory: then that is not moved.
-    pub(crate) fn forbids_inside(&self, path: &Path) -> bool {
-        let path = AbsPath::parse(path.as_os_str().as_bytes()).expect("an absolute path");
-        !self.authorizer.forbids_inside(&path).is_empty()
+    /// Whether a `forbid` keeps a directory where it is, in which these are: one on moving them, or on making or opening them where
+    /// they would go, or one that, as the broker's own view of its policies has it, would protect something no more.
+    pub(crate) fn keeps(&mut self, source: &Path, target: &Path, below: &[PathBuf]) -> bool {
+        let absolute = |path: &Path| AbsPath::parse(path.as_os_str().as_bytes()).expect("an absolute path");
+        let Ok(relocation) = self.authorizer.relocation(&absolute(source), &absolute(target)) else { return true };
+        below.iter().any(|path| {
+            let to = target.join(path.strip_prefix(source).expect("it is below"));
+            let is_dir = is_dir(path);
+            let of = |action, path: &Path| if is_dir { dir(action, path) } else { file(action, path) };
+            let moved = Question { destination: Some(to.clone()), ..of("move", path) };
+            let mut asked = [moved, of("create", &to), of("open", &to)].into_iter();
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+            let object = nix::fcntl::open(path, flags, Mode::empty()).map(Rc::new).expect("it is there");
+            let (from, to) = (absolute(path), absolute(&to));
+            let entry = Entry { from: &from, to: &to, is_dir, object: Some(&object) };
+            asked.any(|question| self.answer(&question) == Answer::Forbidden)
+                || self.authorizer.forbids_to_relocate(&relocation, &entry).is_some()
+        })
     }
 
     pub(crate) fn allows(&mut self, question: &Question) -> bool {

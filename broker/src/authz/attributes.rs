@@ -108,6 +108,47 @@ pub(super) fn of_an_address_are_asked_for_by(policy: &Policy) -> bool {
     policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json, &["has"], OF_AN_ADDRESS))
 }
 
+/// Whether a policy may say another thing of an object where that has another path: it reads more of its resource than its type
+/// and what goes along with it.
+pub(super) fn of_a_place_are_read_by(policy: &Policy) -> bool {
+    use cedar_policy::ResourceConstraint::{Any, Is};
+    !matches!(policy.resource_constraint(), Any | Is(_)) || uses(policy, "resource", NAMES)
+}
+
+/// Whether a policy reads more of the context than what it tells of the run.
+pub(super) fn more_context_is_read_by(policy: &Policy) -> bool {
+    uses(policy, "context", &["session"])
+}
+
+/// Whether the conditions of a policy read the action.
+pub(super) fn the_action_is_read_by(policy: &Policy) -> bool {
+    uses(policy, "action", &[])
+}
+
+/// Whether the conditions of a policy use a variable other than for these attributes, and to ask of what type it is.
+fn uses(policy: &Policy, variable: &str, but: &[&str]) -> bool {
+    fn uses(expression: &Value, variable: &str, but: &[&str]) -> bool {
+        match expression {
+            Value::Array(items) => items.iter().any(|item| uses(item, variable, but)),
+            Value::Object(fields) => fields.iter().any(|(operator, operand)| {
+                let of_it = operand.pointer("/left/Var").and_then(Value::as_str) == Some(variable);
+                match operator.as_str() {
+                    "." | "has" if of_it => {
+                        !operand.get("attr").and_then(Value::as_str).is_some_and(|name| but.contains(&name))
+                    }
+                    "is" if of_it => operand.get("in").is_some(),
+                    "Var" => operand.as_str() == Some(variable),
+                    _ => uses(operand, variable, but),
+                }
+            }),
+            _ => false,
+        }
+    }
+    // A policy that cannot be looked into may read anything.
+    let conditions = || policy.to_json().ok()?.get("conditions").map(|conditions| uses(conditions, variable, but));
+    policy.has_non_scope_constraint() && conditions().unwrap_or(true)
+}
+
 fn reads(expression: &Value, operators: &[&str], attributes: &[&str]) -> bool {
     match expression {
         Value::Array(items) => items.iter().any(|item| reads(item, operators, attributes)),
@@ -142,6 +183,32 @@ pub(super) fn reads_context(policy: &Policy, part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_policies_that_mean_a_place() {
+        let means = |text: &str| of_a_place_are_read_by(&Policy::parse(None, text).unwrap());
+        let when = |body: &str| means(&format!("forbid(principal, action, resource) when {{ {body} }};"));
+        assert!(means("forbid(principal, action, resource == T::\"/a\");"));
+        assert!(means("forbid(principal, action, resource is T in T::\"/a\");"));
+        assert!(!means("forbid(principal, action, resource is T);"));
+        assert!(!means("forbid(principal, action, resource);"));
+        assert!(when("resource.path like \"*.key\""));
+        assert!(when("resource is T in T::\"/a\""));
+        assert!(when("true || [T::\"/a\"].contains(resource)"));
+        assert!(!when("resource is T && resource has owner && resource.owner == \"root\""));
+        assert!(!when("context.session.deleted > 3"));
+    }
+
+    #[test]
+    fn finds_policies_that_read_the_context() {
+        let reads = |body: &str| {
+            let text = format!("forbid(principal, action, resource) when {{ {body} }};");
+            more_context_is_read_by(&Policy::parse(None, &text).unwrap())
+        };
+        assert!(reads("context.destination.path == \"/a\""));
+        assert!(reads("context has user"));
+        assert!(!reads("context has session && context.session.deleted > 3 && resource.context == 1"));
+    }
 
     #[test]
     fn finds_policies_that_read_attributes() {

@@ -155,6 +155,9 @@ fn conjunct(expression: &Value) -> Option<(Vec<Condition>, Reading)> {
     const SURE: Reading = Reading { goes_on: true, whole: true };
     // The path of what has none is an error.
     const LAST: Reading = Reading { goes_on: false, whole: true };
+    if let Some((left, right)) = operands(expression, "||") {
+        return either(conjunct(left)?, conjunct(right)?);
+    }
     if let Some((left, right)) = operands(expression, "==") {
         if let Some(path) = is_path(left).then(|| right.get("Value")?.as_str()).flatten() {
             return Some((vec![Condition::Path(path.to_owned())], LAST));
@@ -181,6 +184,26 @@ fn conjunct(expression: &Value) -> Option<(Vec<Condition>, Reading)> {
     let like = expression.get("like").filter(|like| like.get("left").is_some_and(is_path))?;
     let (prefix, whole) = prefix(like.get("pattern")?.as_array()?)?;
     Some((vec![Condition::PathPrefix(prefix)], Reading { whole, ..LAST }))
+}
+
+/// One condition that amounts to both of these, of which one must hold: entities that the same variable is, or is in.
+fn either(
+    (left, left_reading): (Vec<Condition>, Reading),
+    (right, right_reading): (Vec<Condition>, Reading),
+) -> Option<(Vec<Condition>, Reading)> {
+    use Condition::{IsIn, IsOneOf};
+    let (left, right): ([Condition; 1], [Condition; 1]) = (left.try_into().ok()?, right.try_into().ok()?);
+    let (condition, exact) = match (left, right) {
+        ([IsOneOf(one, left)], [IsOneOf(other, right)]) if one == other => (IsOneOf(one, [left, right].concat()), true),
+        ([IsIn(one, left)], [IsIn(other, right)]) if one == other => (IsIn(one, [left, right].concat()), true),
+        // What is one of these is in it, and more is.
+        ([IsIn(one, left) | IsOneOf(one, left)], [IsIn(other, right) | IsOneOf(other, right)]) if one == other => {
+            (IsIn(one, [left, right].concat()), false)
+        }
+        _ => return None,
+    };
+    let goes_on = left_reading.goes_on && right_reading.goes_on;
+    Some((vec![condition], Reading { goes_on, whole: exact && left_reading.whole && right_reading.whole }))
 }
 
 /// The literal text that a pattern begins with, and whether nothing but a wildcard follows it. A pattern comes as single
@@ -248,6 +271,11 @@ mod tests {
         assert_eq!(when("resource.path == \"/srv\" && principal == User::\"a\""), ["Path"]);
         assert_eq!(when(&format!("resource.nosuch == 1 && resource in {dir}")), Vec::<String>::new());
         assert_eq!(when(&format!("resource in {dir} || true")), Vec::<String>::new());
+        assert_eq!(when(&format!("resource in {dir} || resource in {dir} || resource == {dir}")), ["IsIn"]);
+        assert_eq!(when(&format!("resource == {dir} || {dir} == resource")), ["IsOneOf"]);
+        assert_eq!(when(&format!("resource in {dir} || principal in {dir}")), Vec::<String>::new());
+        assert_eq!(when(&format!("resource in {dir} || resource is T in {dir}")), Vec::<String>::new());
+        assert_eq!(when("resource.path == \"/srv\" || resource.path == \"/a\""), Vec::<String>::new());
         assert_eq!(when(&format!("!(resource in {dir})")), Vec::<String>::new());
         assert_eq!(when("[].contains(resource)"), Vec::<String>::new());
     }

@@ -262,6 +262,21 @@ pub struct ProgramContext {
     pub namespace: Option<u32>,
 }
 
+impl ProgramContext {
+    /// Nothing, as nobody.
+    pub(super) fn none() -> Self {
+        let nobody = || (String::new(), 0);
+        Self {
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            user: nobody(),
+            group: nobody(),
+            capabilities: Vec::new(),
+            namespace: None,
+        }
+    }
+}
+
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {

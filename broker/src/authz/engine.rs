@@ -4,15 +4,17 @@ mod explain;
 mod list;
 mod narrow;
 mod outlook;
+mod relocate;
 
 pub use explain::{Explained, Explanation, Missed};
 pub use list::Listed;
+pub use relocate::{Entry, Relocation};
 
 use super::attributes::{self, Attributes};
 use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};
 use super::entity::{EntityError, Facts, Fixed};
 use super::load::PolicyStore;
-use super::reach::{self, Reach};
+use super::reach::{self, Power, Reach};
 use super::session::{Session, Spent, Via};
 use super::told::Decided;
 use cedar_policy::{
@@ -20,7 +22,6 @@ use cedar_policy::{
     Response,
 };
 use rex_protocol::failure::{Denial, FailureKind};
-use rex_protocol::path::AbsPath;
 use rex_protocol::text::Text;
 use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
@@ -138,6 +139,11 @@ impl Authorizer {
         self.reads_attributes
     }
 
+    /// Whether decisions depend on what the run has done, and on the time.
+    pub fn reads_session(&self) -> bool {
+        self.reads_session
+    }
+
     /// Decides one demand.
     pub fn decide(&mut self, demand: &Demand) -> Decision {
         (self.seen, self.sensitive) = (Attributes::default(), false);
@@ -180,10 +186,10 @@ impl Authorizer {
     }
 
     /// How far each store could ever let its caller go by `action` on what a resource like `kind` stands for, in the order of
-    /// the stores: what a program that the caller starts may do by itself.
-    pub fn reaches(&self, action: Action, kind: &str) -> Vec<Reach> {
+    /// the stores: what a program that the caller starts may do by itself, with this power.
+    pub fn reaches(&self, action: Action, kind: &str, power: Power) -> Vec<Reach> {
         let group = format!("{}::Action::\"{}\"", action.namespace(), action.group());
-        self.ask_stores([&action.to_string(), &group], kind).unwrap_or_else(|_| vec![Reach::default()])
+        self.ask_stores([&action.to_string(), &group], kind, power).unwrap_or_else(|_| vec![Reach::default()])
     }
 
     /// The actions that all stores could let the caller do, each to something.
@@ -200,16 +206,17 @@ impl Authorizer {
     /// Whether every store allows `connect` on all of the network.
     pub fn connects_everywhere(&self) -> bool {
         let action = ["network::Action::\"connect\"", "network::Action::\"NetworkAction\""];
-        self.ask_stores(action, "network::url").is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
+        self.ask_stores(action, "network::url", Power::User)
+            .is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
     }
 
     /// An action comes with its group.
-    fn ask_stores(&self, action: [&str; 2], kind: &str) -> Result<Vec<Reach>, EntityError> {
+    fn ask_stores(&self, action: [&str; 2], kind: &str, power: Power) -> Result<Vec<Reach>, EntityError> {
         let fixed = self.fixed.as_ref().map_err(EntityError::new)?;
         let [action, group] = action.map(|uid| EntityUid::from_str(uid).map_err(EntityError::new));
         let (action, group) = (action?, group?);
         let kind = EntityTypeName::from_str(kind).map_err(EntityError::new)?;
-        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, [&action, &group], &kind)).collect())
+        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, [&action, &group], &kind, power)).collect())
     }
 
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
@@ -224,16 +231,6 @@ impl Authorizer {
         let rows = store.index().rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
         let deciding = rows.filter(|row| policies.contains(&row.policy.id().to_string()));
         deciding.into_iter().any(|row| attributes::reads_context(&row.policy, part))
-    }
-
-    /// The `forbid`s that name a place below `path` and not that itself: what they protect would go along with it.
-    pub fn forbids_inside(&self, path: &AbsPath) -> Vec<String> {
-        let Ok(fixed) = &self.fixed else { return Vec::new() };
-        let mut ids: Vec<String> =
-            self.stores.iter().flat_map(|store| reach::forbids_inside(store.index(), fixed, path)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
     }
 
     /// Denies a demand because of these policies.
@@ -283,14 +280,7 @@ impl Authorizer {
 
     /// Lets pass what no store forbids, whether or not anything permits it; else tells what forbids it.
     pub fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
-        let by = match self.verdicts(demand, Self::candidates_of) {
-            Ok(verdicts) => verdicts.into_iter().filter_map(Result::err).find(|by| !by.is_empty()),
-            Err(error) => {
-                tracing::error!("{error}");
-                Some(Vec::new())
-            }
-        };
-        let decision = match by {
+        let decision = match self.forbidden(demand) {
             None => Decision::Allowed { policies: Vec::new() },
             Some(by) => Decision::Denied(denial(demand, by)),
         };
@@ -298,6 +288,17 @@ impl Authorizer {
         match decision {
             Decision::Allowed { .. } => Ok(()),
             Decision::Denied(denial) => Err(denied(&self.principal, demand, denial)),
+        }
+    }
+
+    /// The policies of the first store that forbids this, if one does.
+    fn forbidden(&mut self, demand: &Demand) -> Option<Vec<String>> {
+        match self.verdicts(demand, Self::candidates_of) {
+            Ok(verdicts) => verdicts.into_iter().filter_map(Result::err).find(|by| !by.is_empty()),
+            Err(error) => {
+                tracing::error!("{error}");
+                Some(Vec::new())
+            }
         }
     }
 

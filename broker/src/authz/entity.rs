@@ -138,8 +138,8 @@ impl Fixed {
     }
 
     /// Every action, with its group.
-    pub(super) fn actions(&self) -> impl Iterator<Item = [&EntityUid; 2]> {
-        self.actions.values().map(|parts| [&parts.uid, &parts.group])
+    pub(super) fn actions(&self) -> impl Iterator<Item = (Action, [&EntityUid; 2])> {
+        self.actions.iter().map(|(action, parts)| (*action, [&parts.uid, &parts.group]))
     }
 
     /// The types of resources.

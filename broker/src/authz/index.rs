@@ -34,6 +34,12 @@ pub(super) struct Row {
     pub(super) rail: bool,
     /// Whether it reads what an address is like.
     pub(super) reads_address: bool,
+    /// Whether what it says of an object may change with the object's path.
+    pub(super) reads_place: bool,
+    /// Whether it reads more of the context than the run.
+    pub(super) reads_context: bool,
+    /// Whether its conditions may say another thing for another action.
+    pub(super) reads_action: bool,
     /// Whether it says that the arguments of what it speaks of are secret.
     pub(super) sensitive: bool,
     parts: OnceCell<Result<Vec<Part>, String>>,
@@ -77,6 +83,9 @@ impl Index {
                 whole,
                 rail: is_rail(policy.id()),
                 reads_address,
+                reads_place: attributes::of_a_place_are_read_by(policy),
+                reads_context: attributes::more_context_is_read_by(policy),
+                reads_action: attributes::the_action_is_read_by(policy),
                 sensitive: policy.annotation("sensitive").is_some(),
                 parts: OnceCell::new(),
             });

@@ -27,11 +27,11 @@ pub(crate) use context::tags;
 pub use demand::{
     Context, Decision, Demand, Granted, Object, Principal, ProcessIdentity, ProgramContext, Resource, Url,
 };
-pub use engine::{Authorizer, Explained, Explanation, Listed, Missed};
+pub use engine::{Authorizer, Entry, Explained, Explanation, Listed, Missed, Relocation};
 pub use load::{PolicyError, PolicySource, PolicyStore, Strictness};
 pub use memberships::{MembershipError, Memberships};
 pub use question::{Question, QuestionError, RunAs, Told, Word};
-pub use reach::{Place, Reach};
+pub use reach::{Place, Power, Reach};
 pub use session::{Session, Spent, Via};
 pub(crate) use told::Decided;
 pub use warning::PolicyWarning;

@@ -9,6 +9,7 @@ use super::entity::Fixed;
 use super::index::{Index, Row};
 use super::setting;
 use cedar_policy::{Effect, EntityTypeName, EntityUid};
+use rex_protocol::Action;
 use rex_protocol::path::AbsPath;
 
 /// Where an action could be allowed.
@@ -29,6 +30,15 @@ pub enum Place {
     At(AbsPath),
     /// What has this path, and everything below it.
     Below(AbsPath),
+}
+
+/// What a program can do that policy leaves alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Power {
+    /// What its user can.
+    User,
+    /// All that there is, rails aside.
+    Root,
 }
 
 impl Reach {
@@ -86,10 +96,12 @@ impl Place {
 }
 
 /// How far the policies of `index` could let the principal go by an action on resources of the type `kind`. The action comes
-/// with the group that it is in.
-pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &EntityTypeName) -> Reach {
+/// with the group that it is in. Rails leave `everywhere` as it is; they bar places for what has the power to go there.
+pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &EntityTypeName, power: Power) -> Reach {
     let mut reach = Reach::default();
-    for row in index.rows().iter().filter(|row| !row.rail && concerns(row, fixed, action, kind)) {
+    let (rails, policies): (Vec<&Row>, Vec<&Row>) =
+        index.rows().iter().filter(|row| concerns(row, fixed, action, kind)).partition(|row| row.rail);
+    for row in policies {
         match row.policy.effect() {
             Effect::Permit if row.whole => reach.granted.extend(places(row, kind, false)),
             Effect::Permit => {}
@@ -98,6 +110,11 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &E
     }
     let is_root = |place: &Place| *place == Place::Below(AbsPath::root());
     reach.everywhere = reach.barred.is_empty() && reach.granted.iter().any(is_root);
+    if power == Power::Root {
+        // Single names are those on the way to what is kept: to bar them would bar what is beside it.
+        let kept = rails.iter().flat_map(|row| places(row, kind, true));
+        reach.barred.extend(kept.filter(|place| matches!(place, Place::Below(_)) && !is_root(place)));
+    }
     reach
 }
 
@@ -111,17 +128,42 @@ pub(super) fn could_grant(index: &Index, fixed: &Fixed, action: [&EntityUid; 2])
 pub(super) fn forbids_inside(index: &Index, fixed: &Fixed, path: &AbsPath) -> Vec<String> {
     let all = Place::Below(path.clone());
     let is_inside = |place: &Place| place.path() != path && all.holds(place.path());
-    let names = |row: &Row, kind: &EntityTypeName| {
-        fixed.actions().any(|action| concerns(row, fixed, action, kind))
-            && places(row, kind, true).iter().any(is_inside)
-    };
-    let forbids = index.rows().iter().filter(|row| row.policy.effect() == Effect::Forbid);
-    let inside = forbids.filter(|row| fixed.kinds_with_a_path().any(|kind| names(row, kind)));
-    inside.map(|row| row.policy.id().to_string()).collect()
+    let inside = forbids(index).filter(|(_, row)| touches(row, fixed, |_| true, is_inside));
+    inside.map(|(_, row)| row.policy.id().to_string()).collect()
+}
+
+/// The numbers of the `forbid`s of `index` on one of these actions that may be about something below `path` and name no place there:
+/// what they are about shows only when one looks.
+pub(super) fn forbids_around(
+    index: &Index,
+    fixed: &Fixed,
+    path: &AbsPath,
+    actions: impl Fn(Action) -> bool,
+) -> Vec<usize> {
+    let is_around = |place: &Place| matches!(place, Place::Below(_)) && place.holds(path);
+    let around = forbids(index).filter(|(_, row)| touches(row, fixed, &actions, is_around));
+    around.map(|(number, _)| number).collect()
+}
+
+fn forbids(index: &Index) -> impl Iterator<Item = (usize, &Row)> {
+    index.rows().iter().enumerate().filter(|(_, row)| row.policy.effect() == Effect::Forbid)
+}
+
+/// Whether a policy is about one of these actions of this principal on what has a path, in such a place.
+fn touches(row: &Row, fixed: &Fixed, actions: impl Fn(Action) -> bool, is_such: impl Fn(&Place) -> bool) -> bool {
+    fixed.kinds_with_a_path().any(|kind| {
+        fixed.actions().any(|(action, uids)| actions(action) && concerns(row, fixed, uids, kind))
+            && places(row, kind, true).iter().any(&is_such)
+    })
 }
 
 /// Whether a policy is about this principal, action and type of resource, as far as its conditions tell.
-fn concerns(row: &Row, fixed: &Fixed, [action, action_group]: [&EntityUid; 2], kind: &EntityTypeName) -> bool {
+pub(super) fn concerns(
+    row: &Row,
+    fixed: &Fixed,
+    [action, action_group]: [&EntityUid; 2],
+    kind: &EntityTypeName,
+) -> bool {
     row.conditions.iter().all(|condition| match condition {
         Condition::IsOneOf(Variable::Principal, these) => these.contains(&fixed.principal),
         Condition::IsIn(Variable::Principal, these) => {
@@ -202,7 +244,7 @@ mod tests {
     }
 
     fn reach(text: &str) -> (bool, Vec<String>, Vec<String>) {
-        let reach = authorizer(text).reaches(rex_protocol::Action::FileRead, "file_system::File").remove(0);
+        let reach = authorizer(text).reaches(Action::FileRead, "file_system::File", Power::User).remove(0);
         let shown = |places: Vec<Place>| {
             let shown = places.into_iter().map(|place| match place {
                 Place::At(path) => path.to_id(),

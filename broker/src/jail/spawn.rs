@@ -13,7 +13,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::stat::{Mode, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, execveat, getegid, geteuid, setgroups, setresgid, setresuid, setsid};
 use std::ffi::CStr;
 use std::fmt::Display;
@@ -45,6 +45,7 @@ const FIRST_NAMES_ID: u32 = FIRST_NET_ID + (1 << 22);
 #[derive(Debug, Clone)]
 pub struct Program {
     file: Rc<OwnedFd>,
+    id: (u64, u64),
     /// As it appears in lists of processes.
     name: &'static CStr,
     first_id: u32,
@@ -53,14 +54,19 @@ pub struct Program {
 impl Program {
     /// Opens the worker's at `path`.
     pub fn open(path: &Path) -> Result<Self, SpawnError> {
-        let file = open(path, "the worker's program")?;
-        Ok(Self { file, name: c"rex-worker", first_id: FIRST_ID })
+        let (file, id) = open(path, "the worker's program")?;
+        Ok(Self { file, id, name: c"rex-worker", first_id: FIRST_ID })
     }
 
     /// Opens the one that speaks on the network at `path`.
     pub fn open_net(path: &Path) -> Result<Self, SpawnError> {
-        let file = open(path, "the network's program")?;
-        Ok(Self { file, name: c"rex-net", first_id: FIRST_NET_ID })
+        let (file, id) = open(path, "the network's program")?;
+        Ok(Self { file, id, name: c"rex-net", first_id: FIRST_NET_ID })
+    }
+
+    /// Its file, by device and inode.
+    pub(crate) const fn id(&self) -> (u64, u64) {
+        self.id
     }
 
     /// The same for asking for names, under other ids than for a request.
@@ -69,10 +75,11 @@ impl Program {
     }
 }
 
-fn open(path: &Path, what: &str) -> Result<Rc<OwnedFd>, SpawnError> {
-    nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .map(Rc::new)
-        .map_err(|error| SpawnError(format!("cannot open {what} `{}`: {error}", path.display())))
+/// With its device and inode.
+fn open(path: &Path, what: &str) -> Result<(Rc<OwnedFd>, (u64, u64)), SpawnError> {
+    let opened = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .and_then(|file| fstat(&file).map(|stat| (Rc::new(file), (stat.st_dev, stat.st_ino))));
+    opened.map_err(|error| SpawnError(format!("cannot open {what} `{}`: {error}", path.display())))
 }
 
 /// What a worker may use, set before it starts.

@@ -1,7 +1,7 @@
 //! What operations see of their session.
 
 use crate::audit::Trail;
-use crate::authz::{Authorizer, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
+use crate::authz::{Authorizer, Decision, Demand, Entry, Granted, PolicyStore, Principal, Relocation, Spent, Via};
 use crate::handles::Handles;
 use crate::jail::{Program, SpawnError};
 use crate::perform::fs::Dictionary;
@@ -275,15 +275,42 @@ impl State {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Denies to move a directory in which something is forbidden: under another path it would be so no more.
-    pub(crate) fn confirm_nothing_forbidden_in(&mut self, path: &AbsPath, demand: &Demand) -> Result<(), Failure> {
-        let forbids = self.authorizer.forbids_inside(path);
-        if forbids.is_empty() {
-            return Ok(());
+    /// The `forbid`s that each thing in a directory must be held against which goes from one path to another; nothing where there
+    /// are none. Denies `demand`, to move the directory, where one names a place below either path.
+    pub(crate) fn relocation(
+        &mut self,
+        from: &AbsPath,
+        to: &AbsPath,
+        demand: &Demand,
+    ) -> Result<Option<Relocation>, Failure> {
+        match self.authorizer.relocation(from, to) {
+            Ok(relocation) => Ok(Some(relocation).filter(|relocation| !relocation.is_free())),
+            Err(forbids) => self.deny(demand, forbids),
         }
+    }
+
+    /// Denies `demand`, to move the directory, where a `forbid` keeps something in it where it is.
+    pub(crate) fn relocate(
+        &mut self,
+        relocation: &Relocation,
+        entry: &Entry<'_>,
+        demand: &Demand,
+    ) -> Result<(), Failure> {
+        match self.authorizer.forbids_to_relocate(relocation, entry) {
+            None => Ok(()),
+            Some(forbids) => self.deny(demand, forbids),
+        }
+    }
+
+    fn deny<T>(&mut self, demand: &Demand, forbids: Vec<String>) -> Result<T, Failure> {
         let denied = self.authorizer.deny(demand, forbids);
         self.record()?;
         Err(denied)
+    }
+
+    /// Asks again, where decisions depend on what the run has done by now: for each of many acts that were granted as one.
+    pub(crate) fn demand_still(&mut self, demands: &[Demand]) -> Result<(), Failure> {
+        if self.authorizer.reads_session() { self.demand(demands) } else { Ok(()) }
     }
 
     /// Lets pass what no `forbid` names: for what is below an object that was granted as a whole.

@@ -10,7 +10,7 @@
 
 use super::filter::{self, Denied};
 use super::places::{self, Layer, Rule};
-use crate::authz::Place;
+use crate::authz::{Place, Power};
 use crate::jail::usable_abi;
 use crate::perform::fs::OpenRegularFile;
 use crate::session::State;
@@ -64,15 +64,16 @@ pub(super) struct Walls {
 }
 
 impl Walls {
-    /// Those that policy leaves the caller of this run. `joins` tells that other processes are in the program's namespace.
+    /// Those that policy leaves the caller of this run, for a program of such power. `joins` tells that other processes are in the program's namespace.
     pub(super) fn for_caller(
         state: &State,
         file: &OpenRegularFile,
+        power: Power,
         capabilities: &[Capability],
         joins: bool,
     ) -> Result<Self, Failure> {
         let abi = usable_abi().map_err(|error| Failure::new(FailureKind::InvalidArguments, error))?;
-        let layers = places::layers(state, abi);
+        let layers = places::layers(state, power, abi);
         // The kernel cannot be told addresses that a policy means: it is all of the network or nothing.
         let network = state.authorizer().connects_everywhere();
         let confined = !layers.is_empty();
@@ -156,7 +157,7 @@ impl Walls {
 /// The system calls that would go around the layers, or around what these cannot say.
 fn denied(state: &State, abi: ABI, confined: bool, network: bool, joins: bool) -> Denied {
     let denied = |action| {
-        let reaches = [places::FILE, places::DIR].map(|kind| state.authorizer().reaches(action, kind));
+        let reaches = [places::FILE, places::DIR].map(|kind| state.authorizer().reaches(action, kind, Power::User));
         confined && !reaches.iter().flatten().all(|reach| reach.everywhere)
     };
     Denied {
@@ -177,7 +178,7 @@ fn denied(state: &State, abi: ABI, confined: bool, network: bool, joins: bool) -
 /// What a program needs to start at all.
 fn base(state: &State, file: &OpenRegularFile, abi: ABI) -> Result<Vec<Rule>, Failure> {
     let barred = |action| {
-        let reaches = state.authorizer().reaches(action, places::FILE).into_iter();
+        let reaches = state.authorizer().reaches(action, places::FILE, Power::User).into_iter();
         reaches.flat_map(|reach| reach.barred).collect::<Vec<Place>>()
     };
     let unreadable = barred(Action::FileRead);

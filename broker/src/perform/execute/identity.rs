@@ -4,7 +4,7 @@
 //! capabilities, or a place in another's namespace only by a policy of the server's owner that reads that part of the context: a `permit` written without a
 //! thought of them does not hand them out.
 
-use crate::authz::{Demand, Principal, ProgramContext};
+use crate::authz::{Demand, Power, Principal, ProgramContext};
 use crate::jail::FIRST_NOBODY_ID;
 use crate::perform::Stop;
 use crate::perform::fs::{group_id, user_id};
@@ -84,6 +84,11 @@ impl Identity {
     pub(super) fn root() -> Self {
         let root = || ("root".to_owned(), 0);
         Self { user: root(), group: root(), groups: Vec::new(), other_user: false, other_group: false }
+    }
+
+    /// What a program can do that has it, and these capabilities.
+    pub(super) fn power(&self, capabilities: &[Capability]) -> Power {
+        if self.user.1 == 0 || !capabilities.is_empty() { Power::Root } else { Power::User }
     }
 
     /// Whether it is the identity that this process has already.

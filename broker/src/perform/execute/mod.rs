@@ -20,6 +20,7 @@ pub(crate) use start::PROCESSES;
 
 use crate::authz::{Context, Demand, Granted, ProgramContext, tags};
 use crate::perform::fs::OpenRegularFile;
+use crate::perform::process::Pinned;
 use crate::perform::{Demands, Perform, Stop};
 use crate::session::State;
 use confine::Walls;
@@ -79,7 +80,11 @@ impl Perform for Execute {
         }
         let capabilities = identity::capabilities(&context.capabilities)?;
         identity::confirm_said(state, &demand, &identity, &context)?;
-        let walls = Walls::for_caller(state, &file, &capabilities, context.namespace.is_some())?;
+        if let Some(pid) = context.namespace {
+            confirm_not_ours(pid)?;
+        }
+        let walls =
+            Walls::for_caller(state, &file, identity.power(&capabilities), &capabilities, context.namespace.is_some())?;
         let command = Command {
             arguments: arguments(&file, &context.arguments)?,
             environment: environment(&context.environment)?,
@@ -96,6 +101,15 @@ impl Perform for Execute {
         let running = command.start(vec![demand])?;
         Ok(state.handles.add_program(running)?)
     }
+}
+
+/// Refuses to let a program join a process of Rex.
+fn confirm_not_ours(pid: u32) -> Result<(), Failure> {
+    if !Pinned::new(pid)?.is_some_and(|pinned| pinned.is_ours()) {
+        return Ok(());
+    }
+    let message = format!("cannot join the namespace of the broker's own process {pid}");
+    Err(Failure::new(FailureKind::Namespace { errno: libc::EACCES }, message))
 }
 
 impl Perform for Follow {

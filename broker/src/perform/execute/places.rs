@@ -4,7 +4,7 @@
 //! by its entries as they are now, without the barred one; and where a `permit` names a directory alone, which
 //! Landlock cannot say, nothing is granted.
 
-use crate::authz::{Place, Reach};
+use crate::authz::{Place, Power, Reach};
 use crate::session::State;
 use crate::sys::fs;
 use landlock::{ABI, Access, AccessFs, BitFlags, make_bitflags};
@@ -58,13 +58,13 @@ fn table() -> [(BitFlags<AccessFs>, &'static [Action], &'static str); 16] {
     ]
 }
 
-/// The layers of a caller's stores, those left out that could grant everything.
-pub(super) fn layers(state: &State, abi: ABI) -> Vec<Layer> {
+/// The layers of a caller's stores for a program of such power, those left out that could grant everything.
+pub(super) fn layers(state: &State, power: Power, abi: ABI) -> Vec<Layer> {
     let mut rows: Vec<(BitFlags<AccessFs>, Vec<Reach>)> = Vec::new();
     for (rights, actions, kind) in table() {
-        let mut reaches = state.authorizer().reaches(Action::FileOpen, kind);
+        let mut reaches = state.authorizer().reaches(Action::FileOpen, kind, power);
         for action in actions {
-            let also = state.authorizer().reaches(*action, kind);
+            let also = state.authorizer().reaches(*action, kind, power);
             reaches = reaches.iter().zip(&also).map(|(one, other)| one.and(other)).collect();
         }
         rows.push((rights, reaches));
@@ -93,7 +93,7 @@ fn layer(rows: &[(BitFlags<AccessFs>, Vec<Reach>)], store: usize, abi: ABI) -> O
 pub(super) fn can_move_what_it_can_delete(state: &State) -> bool {
     [FILE, DIR].into_iter().all(|kind| {
         let [open, delete, moved] = [Action::FileOpen, Action::FileDelete, Action::FileMove]
-            .map(|action| state.authorizer().reaches(action, kind));
+            .map(|action| state.authorizer().reaches(action, kind, Power::User));
         let stores = open.iter().zip(&delete).zip(&moved);
         stores.into_iter().all(|((open, delete), moved)| open.and(moved).covers(&open.and(delete)))
     })

@@ -21,6 +21,7 @@ mod own;
 mod put;
 mod read;
 mod redact;
+mod relocate;
 mod remove;
 mod stat;
 mod transfer;

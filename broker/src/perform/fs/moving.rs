@@ -195,12 +195,9 @@ impl Perform for MoveDir {
     fn perform(target: Granted<DirTarget>, state: &mut State) -> Result<OpenedDir, Stop> {
         let target = target.into_inner();
         state.handles.has_room()?;
-        state.confirm_nothing_forbidden_in(&target.path, &target.demand())?;
-        let moved = match target.rename(&target.to) {
-            Ok(()) => OpenDirectory { pin: Rc::clone(&target.dir.pin), path: target.destination.clone() },
-            Err(Errno::ENOTEMPTY | Errno::EEXIST) => target.move_into(state)?,
-            Err(Errno::EXDEV) => target.move_across(state)?,
-            Err(errno) => return Err(refused(errno, "move", &target.path).into()),
+        let moved = match target.is_for_inside() {
+            true => target.move_into(state)?,
+            false => target.move_to(&target.to, &target.destination, state)?,
         };
         directory::opened(moved, state)
     }
@@ -210,6 +207,27 @@ impl DirTarget {
     fn demand(&self) -> Demand {
         let context = Context::Destination(self.destination.clone());
         dir_demand(Action::FileMove, &self.path).about(&self.dir.pin).with(context)
+    }
+
+    /// Whether there is a directory with content at the destination: then it is moved into that.
+    fn is_for_inside(&self) -> bool {
+        let there = fstatat(&*self.to.dir.pin, self.to.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+        let is_itself = there.and_then(|there| Ok(inode(&there) == inode(&fstat(&*self.dir.pin)?))) == Ok(true);
+        // What cannot be looked into the kernel refuses to replace, if it has content.
+        !is_itself && tree::has_entries(&self.to, &self.destination).unwrap_or(false)
+    }
+
+    /// Judges all that is in it, and moves it.
+    fn move_to(&self, place: &Place, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
+        relocate::judge(&self.dir, &self.path, path, &self.demand(), state)?;
+        match self.rename(place) {
+            Ok(()) => Ok(OpenDirectory { pin: Rc::clone(&self.dir.pin), path: path.clone() }),
+            Err(Errno::EXDEV) => self.move_across(place, path, state),
+            // It has content since it was looked at, or could not be.
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) if *path == self.destination => self.move_into(state),
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Err(not_empty(path).into()),
+            Err(errno) => Err(refused(errno, "move", &self.path).into()),
+        }
     }
 
     fn rename(&self, to: &Place) -> nix::Result<()> {
@@ -237,24 +255,16 @@ impl DirTarget {
 
     fn move_into(&self, state: &mut State) -> Result<OpenDirectory, Stop> {
         let (place, path) = self.inside(state)?;
-        match self.rename(&place) {
-            Ok(()) => Ok(OpenDirectory { pin: Rc::clone(&self.dir.pin), path }),
-            Err(Errno::ENOTEMPTY | Errno::EEXIST) => Err(not_empty(&path).into()),
-            Err(errno) => Err(refused(errno, "move", &self.path).into()),
-        }
+        self.move_to(&place, &path, state)
     }
 
     /// To another file system: a whole copy takes the destination's name, then the source goes.
-    fn move_across(&self, state: &mut State) -> Result<OpenDirectory, Stop> {
-        let (mut place, mut path) = (self.to.clone(), self.destination.clone());
-        if tree::has_entries(&place, &path)? {
-            (place, path) = self.inside(state)?;
-            if tree::has_entries(&place, &path)? {
-                return Err(not_empty(&path).into());
-            }
+    fn move_across(&self, place: &Place, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
+        if tree::has_entries(place, path)? {
+            return Err(not_empty(path).into());
         }
         state.demand(&[dir_demand(Action::FileDelete, &self.path)])?;
-        let pin = tree::copy_to(&self.dir, &place, &path, state)?;
+        let pin = tree::copy_to(&self.dir, place, path, state)?;
         let left = tree::remove_copied(&self.dir.pin, &pin, &self.path)?;
         let (dir, name) = (&*self.from.dir.pin, self.from.name.as_os_str());
         if left {
@@ -262,7 +272,7 @@ impl DirTarget {
         }
         unlinkat(dir, name, UnlinkatFlags::RemoveDir)
             .map_err(|errno| refused(errno, "remove the copied", &self.path))?;
-        Ok(OpenDirectory { pin: Rc::new(pin), path })
+        Ok(OpenDirectory { pin: Rc::new(pin), path: path.clone() })
     }
 }
 

@@ -1,12 +1,16 @@
-//! What the kernel tells of the session itself, and where it can be found.
+//! What the kernel tells of Rex's own processes, and where it can be found.
 //!
-//! `/proc/self` is the session's, never the script's own: through `mem` there one could write into it. Procfs may be mounted
-//! elsewhere too, and in another mount namespace whoever controls it mounts it, or a part of it, anywhere. So an object of procfs
-//! that is not found below our own `/proc` is looked at itself, whatever its path: nothing of any process is opened there, now or
-//! through a handle that is used later.
+//! `/proc/self` is the session's, never the script's own: through `mem` there one could write into it, and through the files of other
+//! processes of Rex into these, or have the kernel end them first when memory is short. The memory of any other process is refused
+//! too: whoever writes there acts as that process, and no policy is asked about that. Procfs may be mounted elsewhere too, and in
+//! another mount namespace whoever controls it mounts it, or a part of it, anywhere. So an object of procfs that is not found
+//! below our own `/proc` is looked at itself, whatever its path: nothing of any process is opened there, now or through a handle that
+//! is used later.
 
 use super::refused;
+use crate::program;
 use crate::sys::fs::{self, Links, root};
+use crate::sys::process_dir::ProcessDir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{fstat, stat};
@@ -21,18 +25,37 @@ const ROOT: u64 = 1;
 /// How deep procfs is at most, and more.
 const DEPTH: usize = 32;
 
-/// Refuses what the kernel tells of this very process, but for the tables that are the same for everybody.
+/// Refuses what the kernel tells of a process of Rex, but for the tables that are the same for everybody, and the memory of any
+/// process.
 pub(super) fn not_our_own(real: &AbsPath) -> Result<(), Failure> {
-    let own = format!("/proc/{}", std::process::id());
-    let inside = real.as_bytes().strip_prefix(own.as_bytes()).filter(|rest| matches!(rest.first(), None | Some(b'/')));
-    let shared = |rest: &[u8]| rest.starts_with(b"/net/") || matches!(rest, b"/net" | b"/mounts" | b"/mountinfo");
-    match inside {
-        Some(rest) if !shared(rest) => Err(of_ours(real)),
-        _ => Ok(()),
+    let Some((pid, rest)) = of_process(real) else { return Ok(()) };
+    if is_memory(rest) {
+        return Err(refused(Errno::EACCES, "open the memory of a process by", real));
     }
+    let shared = rest.starts_with(b"/net/") || matches!(rest, b"/net" | b"/mounts" | b"/mountinfo");
+    // One that has ended has nothing left to be told.
+    let is_ours = || pid == std::process::id() || ProcessDir::open(pid).is_ok_and(|dir| program::is_run_by(&dir));
+    if !shared && is_ours() { Err(of_ours(real)) } else { Ok(()) }
 }
 
-/// Refuses an object of procfs that tells of this very process or, where it is not found below our own `/proc`, of any.
+/// The number of the process that a path below `/proc` is about, and what comes behind that.
+fn of_process(path: &AbsPath) -> Option<(u32, &[u8])> {
+    let below = path.as_bytes().strip_prefix(b"/proc/")?;
+    let end = below.iter().position(|byte| *byte == b'/').unwrap_or(below.len());
+    let (number, rest) = below.split_at_checked(end)?;
+    Some((std::str::from_utf8(number).ok()?.parse().ok()?, rest))
+}
+
+/// Whether that is the memory of the process, or of one of its threads, which is the same.
+fn is_memory(rest: &[u8]) -> bool {
+    let rest = rest.strip_prefix(b"/task/").map_or(rest, |thread| {
+        let end = thread.iter().position(|byte| *byte == b'/').unwrap_or(thread.len());
+        thread.get(end..).unwrap_or_default()
+    });
+    rest == b"/mem"
+}
+
+/// Refuses an object of procfs that tells of a process of Rex or, where it is not found below our own `/proc`, of any.
 pub(super) fn confirm_not_our_own(pin: &OwnedFd, path: &AbsPath) -> Result<(), Failure> {
     match fstatfs(pin) {
         Ok(system) if system.filesystem_type() != PROC_SUPER_MAGIC => return Ok(()),
@@ -94,4 +117,25 @@ fn beside(dir: &OwnedFd, name: &OsStr) -> nix::Result<OwnedFd> {
 
 fn of_ours(path: &AbsPath) -> Failure {
     refused(Errno::EACCES, "open the broker's own", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_known_by_its_path() {
+        for (path, found) in [
+            ("/proc/12/mem", Some((12, true))),
+            ("/proc/12/task/13/mem", Some((12, true))),
+            ("/proc/12/task/13/maps", Some((12, false))),
+            ("/proc/12/task/mem", Some((12, false))),
+            ("/proc/12", Some((12, false))),
+            ("/proc/meminfo", None),
+            ("/srv/proc/12/mem", None),
+        ] {
+            let path = AbsPath::parse(path).unwrap();
+            assert_eq!(of_process(&path).map(|(pid, rest)| (pid, is_memory(rest))), found, "{path}");
+        }
+    }
 }

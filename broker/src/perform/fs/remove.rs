@@ -9,7 +9,7 @@ use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rex_protocol::fs::{DeleteDir, DeleteFile};
 
-/// How deep a tree may be that is removed: each level keeps a descriptor open.
+/// How deep a tree may be that is gone through: each level keeps descriptors open.
 const DEPTH: usize = 512;
 
 impl Perform for DeleteFile {
@@ -73,14 +73,17 @@ impl Perform for DeleteDir {
                 in_time(state, &found.path)?;
                 state.unless_forbidden(&found.demand())
             })?;
-            // Asked again when it is its turn: what a `forbid` names may have come in between.
+            // Asked again when it is its turn: what a `forbid` names may have come in between, and a budget be used up.
+            let whole = [dir.demand(Action::FileDelete)];
             walk(&dir.pin, path, 0, &mut |found| {
                 in_time(state, &found.path)?;
+                state.demand_still(&whole)?;
                 state.unless_forbidden(&found.demand())?;
                 found.remove()?;
                 state.spent().deleted += 1;
                 Ok(())
             })?;
+            state.demand_still(&whole)?;
         }
         match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
@@ -95,12 +98,12 @@ impl Perform for DeleteDir {
     }
 }
 
-/// Something below a directory that is to be removed.
+/// Something below a directory.
 pub(super) struct Found<'a> {
     dir: &'a OwnedFd,
     name: &'a Name,
-    path: AbsPath,
-    is_dir: bool,
+    pub(super) path: AbsPath,
+    pub(super) is_dir: bool,
 }
 
 impl Found<'_> {
@@ -109,6 +112,11 @@ impl Found<'_> {
             true => dir_demand(Action::FileDelete, &self.path),
             false => file_demand(Action::FileDelete, &self.path),
         }
+    }
+
+    /// The thing itself, pinned.
+    pub(super) fn object(&self) -> Result<Rc<OwnedFd>, Failure> {
+        fs::pin_entry(self.dir, self.name).map(Rc::new).map_err(|errno| refused(errno, "look at", &self.path))
     }
 
     pub(super) fn remove(&self) -> Result<(), Failure> {
@@ -129,7 +137,7 @@ pub(super) fn walk(
     visit: &mut impl FnMut(&Found<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     if depth > DEPTH {
-        return Err(refused(Errno::ELOOP, "remove a tree as deep as", path));
+        return Err(refused(Errno::ELOOP, "go through a tree as deep as", path));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let fault = |errno| refused(errno, "list", path);

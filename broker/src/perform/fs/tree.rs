@@ -20,7 +20,7 @@ const DEPTH: usize = 256;
 /// Whether a place is a directory with anything in it.
 pub(super) fn has_entries(place: &Place, path: &AbsPath) -> Result<bool, Failure> {
     match fs::pin_entry(&*place.dir.pin, &place.name) {
-        Ok(pin) if look(&pin, path)?.0 == EntryKind::Dir => Ok(!entries(&pin, path)?.is_empty()),
+        Ok(pin) if look(&pin, path)?.0 == EntryKind::Dir => Ok(names(&pin, path)?.next().transpose()?.is_some()),
         _ => Ok(false),
     }
 }
@@ -197,19 +197,26 @@ fn enough_depth(depth: usize, path: &AbsPath) -> Result<(), Failure> {
 
 /// The names in a directory, and whether each is a directory.
 fn entries(dir: &OwnedFd, path: &AbsPath) -> Result<Vec<(Name, bool)>, Failure> {
-    let fault = |errno| refused(errno, "list", path);
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd).map_err(fault)?;
     let mut found = Vec::new();
-    for entry in list {
-        let entry = entry.map_err(fault)?;
-        let Ok(name) = Name::parse(entry.file_name().to_bytes()) else { continue };
+    for name in names(dir, path)? {
+        let name = name?;
         let is_dir = match fstatat(dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(stat) => entry_kind(fs::kind(&stat)) == EntryKind::Dir,
             Err(Errno::ENOENT) => continue,
-            Err(errno) => return Err(fault(errno)),
+            Err(errno) => return Err(refused(errno, "list", path)),
         };
         found.push((name, is_dir));
     }
     Ok(found)
+}
+
+/// The names in a directory, as they are read.
+fn names(dir: &OwnedFd, path: &AbsPath) -> Result<impl Iterator<Item = Result<Name, Failure>>, Failure> {
+    let fault = |errno| refused(errno, "list", path);
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd).map_err(fault)?;
+    Ok(list.into_iter().filter_map(move |entry| match entry {
+        Ok(entry) => Name::parse(entry.file_name().to_bytes()).ok().map(Ok),
+        Err(errno) => Some(Err(fault(errno))),
+    }))
 }

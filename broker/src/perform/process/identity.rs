@@ -2,6 +2,7 @@
 //! bytes the process likes, so nothing is taken from a place that they could reach.
 
 use crate::authz::ProcessIdentity;
+use crate::program;
 use crate::sys::process_dir::ProcessDir;
 use nix::errno::Errno;
 use nix::unistd::{Uid, User};
@@ -60,16 +61,10 @@ impl Known {
         })
     }
 
-    /// Whether this is a process of Rex that no script may touch: the broker and all sessions and supervisors, which are
-    /// copies of one program, and this session's worker.
+    /// Whether this is a process of Rex that no script may touch, of whatever run: one of this session, or one that runs a
+    /// program of Rex.
     pub(super) fn is_ours(&self, dir: &ProcessDir) -> bool {
-        let own = std::process::id();
-        let program = |dir: &ProcessDir| dir.stat("exe").map(|stat| (stat.st_dev, stat.st_ino)).ok();
-        let same_program = || {
-            let ours = ProcessDir::open(own).ok().and_then(|own| program(&own));
-            ours.is_some() && program(dir) == ours
-        };
-        [self.identity.pid, self.parent].contains(&own) || same_program()
+        [self.identity.pid, self.parent].contains(&std::process::id()) || program::is_run_by(dir)
     }
 
     /// About what it takes in a reply, in bytes, and no less.
