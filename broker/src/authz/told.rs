@@ -55,6 +55,11 @@ impl Decided {
         self.unless_forbidden
     }
 
+    /// Whether some policy on such a thing says that it is secret.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+
     /// The policies that decided.
     pub(crate) fn policies(&self) -> Vec<String> {
         match &self.decision {
