@@ -11,7 +11,7 @@ mod listed;
 mod shadow;
 
 pub(crate) use listed::{About, Contents, Planned, Snapshot, told};
-pub(crate) use shadow::{Bytes, Shadow};
+pub(crate) use shadow::{Bytes, Shadow, read_whole};
 
 use crate::sys::fs::root;
 use nix::errno::Errno;

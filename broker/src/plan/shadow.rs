@@ -222,7 +222,7 @@ impl Shadow {
 }
 
 /// All that a real file holds, if that can be kept.
-pub(super) fn read_whole(file: &OwnedFd) -> nix::Result<Vec<u8>> {
+pub(crate) fn read_whole(file: &OwnedFd) -> nix::Result<Vec<u8>> {
     let fd = fs::reopen(file, OFlag::O_RDONLY).map_err(|_| NOT_KNOWN)?;
     let mut whole = Vec::new();
     let mut piece = vec![0; 256 * 1024];

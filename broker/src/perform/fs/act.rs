@@ -261,6 +261,27 @@ pub(super) fn plan_content(
     Ok(())
 }
 
+/// In a dry run puts a new ordinary file in the place of whatever has the name, and pins it.
+pub(super) fn plan_replacing(at: At<'_>, content: Vec<u8>) -> nix::Result<OwnedFd> {
+    confirm_place(at.dir, at.path)?;
+    let (before, act) = match entry(at.dir, at.name, at.path) {
+        Err(Errno::ENOENT) => (Snapshot::Nothing, Act::Create),
+        Err(errno) => return Err(errno),
+        Ok(there) => match fs::kind(&plan::stat(&there)?) {
+            SFlag::S_IFDIR => return Err(Errno::EISDIR),
+            SFlag::S_IFREG => (snapshot(&there), Act::Write),
+            _ => (Snapshot::Nothing, Act::Create),
+        },
+    };
+    let object = new_object(SFlag::S_IFREG, 0o666 & !umask(), at)?;
+    object.set_content(content);
+    let pin = object.pin()?;
+    plan::put(at.path, Node::Object(object))?;
+    let contents = Contents { of: at.path.clone(), before, after: snapshot(&pin), from: None };
+    plan::note(Planned::on(act, About::File(at.path.clone())).holding(contents));
+    Ok(pin)
+}
+
 /// The mode that ordinary new objects do not get.
 fn umask() -> u32 {
     let mask = nix::sys::stat::umask(Mode::empty());
@@ -299,6 +320,11 @@ fn kind_name(kind: EntryKind) -> &'static str {
         EntryKind::CharDevice | EntryKind::BlockDevice => "device",
         EntryKind::Unknown => "unknown",
     }
+}
+
+/// Owner and group: `ana:staff`.
+pub(super) fn owners(stat: &FileStat) -> String {
+    format!("{}:{}", user_name(stat.st_uid), group_name(stat.st_gid))
 }
 
 fn user_name(uid: u32) -> String {

@@ -86,6 +86,11 @@ pub(super) fn read(file: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec<
     Ok(rest.get(..most).unwrap_or(rest).to_vec())
 }
 
+/// All that a file holds, if that can be kept.
+pub(super) fn whole(file: &OwnedFd) -> nix::Result<Vec<u8>> {
+    plan::shadow(file).map_or_else(|| plan::read_whole(file), |shadow| shadow.whole())
+}
+
 /// What a file holds now.
 pub(super) fn snapshot(file: &OwnedFd) -> Snapshot {
     match plan::shadow(file).map(|shadow| shadow.content()) {
@@ -126,13 +131,26 @@ fn may(object: &OwnedFd, access: AccessFlags) -> nix::Result<()> {
 
 /// Whether a directory would hold anything.
 pub(super) fn has_entries(dir: &OwnedFd, path: &AbsPath) -> nix::Result<bool> {
+    names(dir, path).map(|names| !names.is_empty())
+}
+
+/// What a directory would hold in a dry run, by name.
+pub(super) fn names(dir: &OwnedFd, path: &AbsPath) -> nix::Result<Vec<Name>> {
+    if let Seen::Other(Node::NotKnown) = plan::seen(path) {
+        return Err(plan::NOT_KNOWN);
+    }
     let planned = plan::names_in(path);
-    if planned.iter().any(|(_, node)| !matches!(node, Node::Gone)) {
-        return Ok(true);
+    let mut names = Vec::new();
+    if plan::shadow(dir).is_none_or(|shadow| !shadow.is_new()) {
+        for entry in list::open_listing(dir)? {
+            let entry = entry?;
+            if let Ok(name) = Name::parse(entry.file_name().to_bytes())
+                && planned.iter().all(|(other, _)| *other != name)
+            {
+                names.push(name);
+            }
+        }
     }
-    if plan::shadow(dir).is_some_and(|shadow| shadow.is_new()) {
-        return Ok(false);
-    }
-    let real = list::names(dir)?;
-    Ok(real.iter().any(|name| planned.iter().all(|(gone, _)| gone != name)))
+    names.extend(planned.into_iter().filter(|(_, node)| !matches!(node, Node::Gone)).map(|(name, _)| name));
+    Ok(names)
 }
