@@ -102,6 +102,16 @@ fn spent(spent: &Spent) -> Map<String, Value> {
     ])
 }
 
+/// What a program is given, secrets masked; all of it where a policy says that it is sensitive.
+pub(crate) fn program(program: &ProgramContext, sensitive: bool) -> Map<String, Value> {
+    Masking { all: sensitive, masked: false }.program(program)
+}
+
+/// A URL, secrets masked; all values of its query where a policy says that it is sensitive.
+pub(crate) fn url(text: &str, sensitive: bool) -> String {
+    Masking { all: sensitive, masked: false }.url(text)
+}
+
 /// Leaves secrets out.
 struct Masking {
     /// A policy says that all arguments are secret.

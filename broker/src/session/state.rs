@@ -199,6 +199,12 @@ impl State {
         }
     }
 
+    /// Whether a policy on what the operation is about calls that sensitive, as far as it was asked. Known in a dry run, or where decisions
+    /// are recorded.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.account.sensitive
+    }
+
     /// What would have been changed since this was last called.
     pub(crate) fn take_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)

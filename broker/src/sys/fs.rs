@@ -70,6 +70,18 @@ pub(crate) fn pin_target(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
     retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how))
 }
 
+/// Whether something is mounted at an entry of a directory: the kernel does not go there without crossing into it.
+pub(crate) fn is_mount_point(dir: impl AsFd, name: &Name) -> nix::Result<bool> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_XDEV);
+    match retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how)) {
+        Ok(_) => Ok(false),
+        Err(Errno::EXDEV) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Makes a regular file that must not be there yet, and opens it. In a dry run that is refused: `EROFS`.
 pub(crate) fn create_file(dir: impl AsFd, name: &Name, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
     plan::confirm_real()?;
