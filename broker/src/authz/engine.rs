@@ -157,7 +157,12 @@ impl Authorizer {
     fn decide_or_remember(&mut self, demand: &Demand) -> Decision {
         // Processes come and go, and their command lines are long: there is little to remember and much to hold.
         let is_process = matches!(demand.resource, Resource::Process(_));
-        if !self.remembers || self.reads_attributes || self.reads_session || is_process || !matches!(demand.context, Context::Empty) {
+        if !self.remembers
+            || self.reads_attributes
+            || self.reads_session
+            || is_process
+            || !matches!(demand.context, Context::Empty)
+        {
             return self.decide_indexed(demand);
         }
         if let Some(decision) = self.remembered(demand) {

@@ -45,7 +45,8 @@ pub(super) fn serve(
     let state = State::new(authorizer, limits, trail)
         .rehearsing(operate.dry_run)
         .map_err(submission::unplannable)?
-        .without_donations().with_net(program::net(config), watched);
+        .without_donations()
+        .with_net(program::net(config), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
@@ -55,7 +56,8 @@ pub(super) fn serve(
     let Direct { connection, mut state, .. } = direct;
     match ending {
         Some(ending) => {
-            let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, changes, ..Usage::default() };
+            let usage =
+                Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, changes, ..Usage::default() };
             ending::tell(connection, ending, usage);
         }
         None => tracing::info!(operations, "run ended: its client is gone"),

@@ -67,7 +67,8 @@ fn make(path: &AbsPath, create: CreateDir, state: &mut State) -> Result<bool, Fa
     if create.recursive {
         return make_below(path, state);
     }
-    let pin = planned::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
+    let pin =
+        planned::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
     let made = act::make_dir(act::At { dir: &pin, name: &name, path });
     made.map(|()| true).map_err(|errno| match errno {
         Errno::ENOTDIR => parent_refused(errno, "open the parent", &parent),

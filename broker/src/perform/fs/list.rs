@@ -117,7 +117,8 @@ impl Pages {
     }
 
     fn are_over(&self) -> bool {
-        self.entries.borrow_mut().as_mut().is_none_or(|entries| entries.peek().is_none()) && self.added.borrow().is_empty()
+        self.entries.borrow_mut().as_mut().is_none_or(|entries| entries.peek().is_none())
+            && self.added.borrow().is_empty()
     }
 
     /// The kind of an entry where the file system does not tell it with the name: what other file systems tell is no secret

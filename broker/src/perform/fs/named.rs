@@ -40,7 +40,8 @@ impl Perform for OpenEntry {
             let demands = Self::demands(&real);
             state.authorize(real, &demands)?;
         }
-        let found = dir.and_then(|dir| planned::entry(&dir, &name, &seen)).map_err(|errno| refused(errno, "open", &path))?;
+        let found =
+            dir.and_then(|dir| planned::entry(&dir, &name, &seen)).map_err(|errno| refused(errno, "open", &path))?;
         match look(&found, &path)?.0 {
             EntryKind::Dir => open_directory(&path, state).map(Entry::Dir),
             _ => open_other(&parent, name, state),

@@ -96,7 +96,13 @@ pub(super) fn remove_copied(source: &OwnedFd, copy: &OwnedFd, path: &AbsPath) ->
 }
 
 /// Asks for everything below, and refuses what cannot be copied.
-pub(super) fn judge(dir: &OwnedFd, from: &AbsPath, to: &AbsPath, depth: usize, state: &mut State) -> Result<(), Failure> {
+pub(super) fn judge(
+    dir: &OwnedFd,
+    from: &AbsPath,
+    to: &AbsPath,
+    depth: usize,
+    state: &mut State,
+) -> Result<(), Failure> {
     enough_depth(depth, from)?;
     state.demand(&dir_demands(from, to))?;
     for (name, _) in entries(dir, from)? {

@@ -249,12 +249,7 @@ fn replace(
 }
 
 /// In a dry run the same: an object that is not there has the file's name.
-fn plan_replacement(
-    file: &OpenRegularFile,
-    content: &Content<'_>,
-    owner: bool,
-    set_id: bool,
-) -> nix::Result<OwnedFd> {
+fn plan_replacement(file: &OpenRegularFile, content: &Content<'_>, owner: bool, set_id: bool) -> nix::Result<OwnedFd> {
     let Place { dir, name } = &file.place;
     let at = act::At { dir: &dir.pin, name, path: &file.path };
     planned::confirm_place(at.dir, at.path)?;

@@ -109,12 +109,7 @@ struct Judged {
     addresses: Vec<IpAddr>,
 }
 
-fn judged(
-    fetch: &Fetch,
-    base: Option<&ParsedUrl>,
-    deadline: Instant,
-    state: &mut State,
-) -> Result<Judged, Failure> {
+fn judged(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mut State) -> Result<Judged, Failure> {
     let net = Net::start(deadline, state)?;
     let action = fetch.method.action();
     let url = match net.parse(base, &fetch.url, state)? {

@@ -103,22 +103,22 @@ impl Perform for Unmount {
 fn judged(path: &AbsPath, state: &mut State) -> Result<Option<(OwnedFd, Name)>, Failure> {
     let fault = |errno| refused(errno, "unmount", path);
     let Some((parent, name)) = path.split() else { return Ok(None) };
-        let dir = match fs::pin(&parent, Links::Follow) {
-            Ok(dir) => dir,
-            Err(errno) => {
-                // What a link on the way leads to is told only to whom policy lets unmount there.
-                judge_detours(path, state)?;
-                if let Some(end) = lead::end_of(path) {
-                    state.demand(&[dir_demand(Action::FileUnmount, &end)])?;
-                }
-                return Err(fault(errno));
-            }
-        };
-        let real = join(&real_path(&dir, &parent)?, &name)?;
-        if real != *path {
+    let dir = match fs::pin(&parent, Links::Follow) {
+        Ok(dir) => dir,
+        Err(errno) => {
+            // What a link on the way leads to is told only to whom policy lets unmount there.
             judge_detours(path, state)?;
-            state.demand(&[dir_demand(Action::FileUnmount, &real)])?;
+            if let Some(end) = lead::end_of(path) {
+                state.demand(&[dir_demand(Action::FileUnmount, &end)])?;
+            }
+            return Err(fault(errno));
         }
+    };
+    let real = join(&real_path(&dir, &parent)?, &name)?;
+    if real != *path {
+        judge_detours(path, state)?;
+        state.demand(&[dir_demand(Action::FileUnmount, &real)])?;
+    }
     Ok(Some((dir, name)))
 }
 
