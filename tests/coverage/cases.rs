@@ -125,6 +125,11 @@ impl Case for ListProcesses {
 }
 
 impl Case for Donate {
+    /// It is a script that asks for it, in a run of its own.
+    fn is_possible_in_a_dry_run(_: Option<Action>) -> bool {
+        false
+    }
+
     fn request(stage: &Stage) -> Self {
         Donate { file: stage.file("file") }
     }
@@ -223,6 +228,11 @@ impl Case for WriteAttribute {
     fn request(stage: &Stage) -> Self {
         let value = b"system_u:object_r:tmp_t:s0".to_vec().into();
         WriteAttribute { file: stage.writable("file"), name: Text::cut(SELINUX), value }
+    }
+
+    /// Most file systems that this runs on have none.
+    fn is_quiet() -> bool {
+        true
     }
 
     fn may_be_refused(errno: i32) -> bool {

@@ -206,6 +206,7 @@ fn plan_commit(draft: &Draft, whole: Vec<u8>, properties: &Properties, state: &m
 
 /// Mode, owner and time, as far as policy and the kernel let it have them: only a failure of the file system itself is
 /// one here.
+#[allow(clippy::disallowed_methods, reason = "a dry run has gone another way before")]
 fn set_properties(
     fd: &OwnedFd,
     path: &AbsPath,
