@@ -11,7 +11,7 @@ fn every_act_is_planned_and_none_is_done() {
         r#"
         let d = DIR;
         write("ROOT/new", "x");
-        write("ROOT/a", "1\n");
+        write([write::replace], "ROOT/a", "1\n");
         sed([sed::i], "other", "another", "ROOT/b");
         touch("ROOT/touched"); touch("ROOT/a");
         mkdir("ROOT/made"); mkdir([mkdir::p], "ROOT/p/q");
@@ -23,7 +23,6 @@ fn every_act_is_planned_and_none_is_done() {
         f.truncate(TruncateOptions().size(2).build());
         f.fallocate(FallocateOptions().length(10).build());
         f.write_in_place("text");
-        rm("ROOT/link");
         rm([rm::r], "ROOT/dir");
         rm([rm::r], "ROOT/empty");
         [cat("ROOT/new"), cat("ROOT/a"), cat("ROOT/b"), cat("ROOT/p/copy"), cat("ROOT/bytes"), ls("ROOT").keys()]
@@ -32,7 +31,7 @@ fn every_act_is_planned_and_none_is_done() {
     assert_eq!(ran.error(), "");
     assert_eq!(
         ran.output(),
-        r#"["x", "1\n", "another\n", "1\n", "text", ["a", "b", "bytes", "ln", "made", "new", "p", "touched"]]"#
+        r#"["x", "1\n", "another\n", "1\n", "text", ["a", "b", "bytes", "link", "ln", "made", "new", "p", "touched"]]"#
     );
     let acts = acts(&ran);
     for act in [
@@ -108,10 +107,11 @@ fn what_cannot_be_known_is_an_error_that_says_so() {
         "let d = DIR; let e = DirConfig().path(\"ROOT/dir\").build().open(OpenDirOptions().build()); \
          d.move(e, d, \"moved\", MoveOptions().build()); ls(\"ROOT/moved\")",
         // What a link leads to that is not there.
-        "DIR.create_symlink(\"a\", \"ln\", CreateSymlinkOptions().build()); cat(\"ROOT/ln\")",
+        "DIR.create_symlink(\"a\", \"ln\", CreateSymlinkOptions().build()); \
+         DIR.open_file(\"ln\", OpenFileOptions().read(true).follow_symlinks(true).build()).read()",
     ] {
         let ran = stage.dry(EVERYTHING, script);
-        assert_eq!(ran.code, 3, "{ran:?}");
+        assert_eq!(ran.code, 1, "{ran:?}");
         assert!(ran.error().contains("a dry run cannot know"), "{ran:?}");
     }
 }
@@ -121,10 +121,6 @@ fn content_that_is_too_large_to_keep_is_listed_and_not_known() {
     let stage = Stage::new();
     let large = std::fs::File::create(stage.path("large")).expect("a file");
     large.set_len(1 << 40).expect("a hole");
-    let ran = stage.dry(EVERYTHING, "write([write::append], \"ROOT/large\", \"x\"); \"done\"");
-    if ran.error().is_empty() {
-        assert_eq!(ran.output(), "done");
-    }
     let script = "let f = DIR.open_file(\"large\", OpenFileOptions().read(true).write(true).build());
         f.truncate(TruncateOptions().size((1 << 40) + 1).build());
         try { f.read_page(ReadPageOptions().num_lines(1).build()); } catch (e) { throw e.message }";
@@ -137,13 +133,12 @@ fn content_that_is_too_large_to_keep_is_listed_and_not_known() {
 fn what_is_kept_takes_no_more_than_the_run_may_use() {
     let stage = Stage::new();
     let script = "let text = \"x\"; text.pad(1 << 20, 'x');
-        for n in 0..40 { write(`ROOT/new${n}`, text); }
-        try { cat(\"ROOT/new39\"); \"known\" } catch (e) { e.message }";
+        for n in 0..80 { write(`ROOT/new${n}`, text); }
+        cat(\"ROOT/new79\")";
     let before = stage.tree();
-    let ran = stage.run(EVERYTHING, script, &["--dry-run", "--memory", "24M"]);
+    let ran = stage.run(EVERYTHING, script, &["--dry-run", "--memory", "40M"]);
     assert!(stage.tree().differences(&before, rex_tests::Closely::Times).is_empty());
-    let told = format!("{}{}", ran.output(), ran.error());
-    assert!(told.contains("a dry run cannot know") || told.contains("No space left"), "{told}");
+    assert!(ran.error().contains("a dry run cannot know"), "{}", ran.error());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[test]
 fn a_write_is_told_with_both_contents_and_a_unified_diff() {
     let stage = Stage::new();
-    let ran = stage.dry(EVERYTHING, "write(\"ROOT/a\", \"one\\n2\\nthree\\n\")");
+    let ran = stage.dry(EVERYTHING, "write([write::replace], \"ROOT/a\", \"one\\n2\\nthree\\n\")");
     let change = &ran.result["changes"][0];
     let path = stage.path("a").display().to_string();
     assert_eq!(
@@ -132,7 +132,7 @@ fn other_operations_are_planned_too() {
 #[test]
 fn people_find_the_list_on_standard_error_each_change_in_its_lines() {
     let stage = Stage::new();
-    let script = "write(\"ROOT/a\", \"1\\n\"); touch(\"ROOT/x\\nerror: forged\"); \"out\"";
+    let script = "write([write::replace], \"ROOT/a\", \"1\\n\"); DIR.create_symlink(\"x\\nerror: forged\", \"ln\", CreateSymlinkOptions().build()); \"out\"";
     let ran = stage.run(EVERYTHING, script, &["--dry-run", "--output-format", "human"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "out\n"));
     assert!(ran.stderr.starts_with("dry run: 2 changes planned, nothing was changed\n  write "), "{}", ran.stderr);
@@ -175,7 +175,7 @@ fn records_and_policies_know_a_dry_run() {
     let daemon = Daemon::start(&Settings { policy: policy.into(), ..Settings::default() });
     let path = daemon.folder().join("file");
     std::fs::write(&path, "old\n").expect("a file");
-    let script = format!("write(\"{}\", \"new\\n\"); cat(\"{}\")", path.display(), path.display());
+    let script = format!("write([write::replace], \"{}\", \"new\\n\"); cat(\"{}\")", path.display(), path.display());
     let ran = daemon.run_with(&script, &["--dry-run"]);
     assert_eq!((ran.error(), ran.output()), ("", "new\n"));
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "old\n");
