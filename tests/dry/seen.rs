@@ -50,7 +50,6 @@ fn every_act_is_planned_and_none_is_done() {
         "create ln",
         "set b",
         "write bytes",
-        "remove link",
         "remove dir",
         "remove empty",
     ] {

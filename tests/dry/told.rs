@@ -98,11 +98,12 @@ fn what_is_told_is_bounded_and_counted() {
     let stage = Stage::new();
     let script = "let text = \"x\"; text.pad(200000, 'x');
         for n in 0..60 { write(`ROOT/new${n}`, text); }
-        for n in 0..6000 { touch(`ROOT/t${n}`); touch(`ROOT/t${n}`); }";
+        let f = DIR.open_file(\"a\", OpenFileOptions().read(true).build());
+        for n in 0..5100 { f.chmod(0o600); f.chmod(0o644); }";
     let ran = stage.dry(EVERYTHING, script);
     assert_eq!(ran.error(), "");
     let changes = ran.result["changes"].as_array().expect("a list");
-    assert_eq!((changes.len(), &ran.result["change_count"]), (10_000, &json!(12_120)));
+    assert_eq!((changes.len(), &ran.result["change_count"]), (10_000, &json!(10_320)));
     let length: usize = changes.iter().filter_map(|change| change["after"]["text"].as_str()).map(str::len).sum();
     assert!(length <= CONTENTS, "{length}");
     let left_out = changes.iter().filter(|change| change["after"]["state"] == "left-out").count();
@@ -191,6 +192,7 @@ fn records_and_policies_know_a_dry_run() {
     // What a policy lets be rehearsed it does not let be done.
     let ran = daemon.run(&script);
     assert_eq!((ran.code, std::fs::read_to_string(&path).expect("it is there").as_str()), (4, "old\n"));
-    let start = daemon.records().into_iter().filter(|record| record.kind() == "run-start").last().expect("a start");
+    let start =
+        daemon.records().into_iter().filter(|record| record.kind() == "run-start").next_back().expect("a start");
     assert_eq!(start.fields().get("dry_run"), None);
 }

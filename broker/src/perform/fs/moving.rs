@@ -88,14 +88,14 @@ impl FileTarget {
 
     fn rename(&self) -> nix::Result<()> {
         self.confirm_name()?;
-        act::rename(self.old(), self.new())
+        act::rename(self.old(), self.destined())
     }
 
     fn old(&self) -> At<'_> {
         At { dir: &self.file.link.dir.pin, name: &self.file.link.name, path: &self.path }
     }
 
-    fn new(&self) -> At<'_> {
+    fn destined(&self) -> At<'_> {
         At { dir: &self.to.dir.pin, name: &self.to.name, path: &self.destination }
     }
 
@@ -105,7 +105,7 @@ impl FileTarget {
             planned::confirm_place(&self.file.link.dir.pin, &self.path)?;
             planned::confirm_place(&self.to.dir.pin, &self.destination)?;
             let Place { dir, name } = &self.file.link;
-            act::plan_moved(self.old(), self.new(), &planned::entry(&dir.pin, name, &self.path)?)
+            act::plan_moved(self.old(), self.destined(), &planned::entry(&dir.pin, name, &self.path)?)
         });
         planned.map_err(|errno| refused(errno, "move to", &self.destination))?;
         Ok(self.moved(Rc::clone(&self.file.fd), self.file.link_inode))

@@ -141,7 +141,10 @@ impl Perform for AddToFile {
             Whole::Planned(whole) => {
                 let together = state.staged().get().saturating_add((whole.len() + content.len()) as u64);
                 let fits = together <= state.limits.memory;
-                if fits { Ok(whole.extend_from_slice(&content)) } else { Err(Errno::EFBIG) }
+                if fits {
+                    whole.extend_from_slice(&content);
+                }
+                if fits { Ok(()) } else { Err(Errno::EFBIG) }
             }
         }
         .map_err(|errno| refused(errno, "write", &draft.path))?;
