@@ -104,9 +104,11 @@ impl Stage {
     /// What there is that a call could change.
     pub(crate) fn look(&self) -> Looked {
         let sleepers = self.sleepers.borrow();
+        // Whether it waits or runs is its own matter; whether it is stopped or has ended is not.
         let state = |sleeper: &Child| {
             let stat = fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).unwrap_or_default();
-            stat.rsplit(')').next().unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+            let state = stat.rsplit(')').next().unwrap_or_default().trim_start().chars().next();
+            matches!(state, Some('R' | 'S' | 'D')).to_string()
         };
         Looked {
             tree: Tree::of(self.folder.path()),
