@@ -58,6 +58,8 @@ pub struct Told {
     pub signed_by: String,
     /// [`Session::reason`]
     pub reason: String,
+    /// [`Session::dry_run`]
+    pub dry_run: bool,
     /// When it began: RFC 3339.
     pub started: Option<Timestamp>,
     /// What time it is.
@@ -261,6 +263,7 @@ impl Told {
             script: self.script.clone(),
             signed_by: self.signed_by.clone(),
             reason: self.reason.clone(),
+            dry_run: self.dry_run,
             started: self.started.or(self.now).unwrap_or(new.started),
             now: self.now,
             spent: Spent {

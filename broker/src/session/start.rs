@@ -150,7 +150,7 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
     match signature::signed_by(&submit, origin) {
         Ok(signer) => session.signed_by = signer,
         Err(fault) => {
@@ -172,7 +172,13 @@ fn prepare(
             return Err(fault);
         }
     };
-    let state = State::new(authorizer.with_session(session), limits, trail);
+    let state = match State::new(authorizer.with_session(session), limits, trail).rehearsing(submit.dry_run) {
+        Ok(state) => state,
+        Err(errno) => {
+            run::end(&worker);
+            return Err(submission::unplannable(errno));
+        }
+    };
     Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
 }
 
@@ -247,8 +253,9 @@ impl Prepared {
         let ending = ending.map(|ending| out_of_memory_or(ending, origin, &limits));
         let script_ns = ending::nanoseconds(run.elapsed());
         let operations = run.state.authorizer().spent().operations;
+        let changes = run.state.account().changes;
         let Run { meter, connection, mut state, .. } = run;
-        let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
+        let mut usage = Usage { script_ns: Some(script_ns), operations, changes, ..Usage::default() };
         meter.finish(&mut usage);
         run::end(&worker);
         let ending = recording::end(origin, &mut state, ending, begun.elapsed());

@@ -2,6 +2,7 @@
 //!
 //! Everything below is judged before the first copy is made, and again when it is its turn: what came in between is judged
 //! too. The copy is made under a name that nobody can foresee, and has its own only when it is whole.
+#![allow(clippy::disallowed_methods, reason = "behind `copy_to`, which a dry run does not do")]
 
 use super::moving::keep_all;
 use super::newfile::{has_set_id, with_new_name};
@@ -10,7 +11,7 @@ use super::transfer::copy_content;
 use super::*;
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
-use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid};
 use nix::unistd::{UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
@@ -19,8 +20,8 @@ const DEPTH: usize = 256;
 
 /// Whether a place is a directory with anything in it.
 pub(super) fn has_entries(place: &Place, path: &AbsPath) -> Result<bool, Failure> {
-    match fs::pin_entry(&*place.dir.pin, &place.name) {
-        Ok(pin) if look(&pin, path)?.0 == EntryKind::Dir => Ok(names(&pin, path)?.next().transpose()?.is_some()),
+    match planned::entry(&place.dir.pin, &place.name, path) {
+        Ok(pin) if look(&pin, path)?.0 == EntryKind::Dir => Ok(!entries(&pin, path)?.is_empty()),
         _ => Ok(false),
     }
 }
@@ -32,8 +33,9 @@ pub(super) fn copy_to(
     path: &AbsPath,
     state: &mut State,
 ) -> Result<OwnedFd, Failure> {
-    judge(&dir.pin, &dir.path, path, 0, state)?;
     let fault = |errno| refused(errno, "move to", path);
+    plan::confirm_real().map_err(fault)?;
+    judge(&dir.pin, &dir.path, path, 0, state)?;
     let to = &*place.dir.pin;
     let ((), own) = with_new_name(|name| make_private(to, name)).map_err(fault)?;
     let copied = pin_private(to, &own).map_err(fault).and_then(|copy| {
@@ -70,6 +72,7 @@ fn pin_private(dir: &OwnedFd, name: &Name) -> nix::Result<OwnedFd> {
 
 /// Removes from `source` what `copy` has, and tells whether anything is left.
 pub(super) fn remove_copied(source: &OwnedFd, copy: &OwnedFd, path: &AbsPath) -> Result<bool, Failure> {
+    plan::confirm_real().map_err(|errno| refused(errno, "remove the copied", path))?;
     let mut left = false;
     for (name, is_dir) in entries(source, path)? {
         let path = join(path, &name)?;
@@ -95,13 +98,19 @@ pub(super) fn remove_copied(source: &OwnedFd, copy: &OwnedFd, path: &AbsPath) ->
 }
 
 /// Asks for everything below, and refuses what cannot be copied.
-fn judge(dir: &OwnedFd, from: &AbsPath, to: &AbsPath, depth: usize, state: &mut State) -> Result<(), Failure> {
+pub(super) fn judge(
+    dir: &OwnedFd,
+    from: &AbsPath,
+    to: &AbsPath,
+    depth: usize,
+    state: &mut State,
+) -> Result<(), Failure> {
     enough_depth(depth, from)?;
     state.demand(&dir_demands(from, to))?;
     for (name, _) in entries(dir, from)? {
         let (from, to) = (join(from, &name)?, join(to, &name)?);
         in_time(state, &from)?;
-        let pin = fs::pin_entry(dir, &name).map_err(|errno| refused(errno, "open", &from))?;
+        let pin = planned::entry(dir, &name, &from).map_err(|errno| refused(errno, "open", &from))?;
         match look(&pin, &from)?.0 {
             EntryKind::Dir => {
                 state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
@@ -197,6 +206,11 @@ fn enough_depth(depth: usize, path: &AbsPath) -> Result<(), Failure> {
 
 /// The names in a directory, and whether each is a directory.
 fn entries(dir: &OwnedFd, path: &AbsPath) -> Result<Vec<(Name, bool)>, Failure> {
+    if plan::is_on() {
+        // Whether they are directories is not asked by those who look only.
+        let names = planned::names(dir, path).map_err(|errno| refused(errno, "list", path))?;
+        return Ok(names.into_iter().map(|name| (name, false)).collect());
+    }
     let mut found = Vec::new();
     for name in names(dir, path)? {
         let name = name?;
