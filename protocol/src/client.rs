@@ -24,6 +24,7 @@
 
 use crate::Failure;
 use crate::limits::{LimitName, Limits};
+use crate::ssh::Ssh;
 use crate::text::Text;
 use crate::worker::{Alarm, Level, Log, Metric};
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,8 @@ pub struct Submit {
     pub reason: Option<Text<1024>>,
     /// A signature of the script, as `ssh-keygen -Y sign` writes it.
     pub signature: Option<Text<16384>>,
+    /// The client is what sshd started for a connection. The broker looks whether that is so, and refuses the run if not.
+    pub ssh: Option<Ssh>,
 }
 
 /// A run without a script: the client asks for operations itself.

@@ -29,6 +29,7 @@ pub(crate) fn submission(script: &str) -> FromClient {
         progress: false,
         reason: None,
         signature: None,
+        ssh: None,
     }))
 }
 

@@ -74,6 +74,7 @@ impl Runs {
                 parent: of_start("parent"),
                 script: of_start("script"),
                 signed_by: of_start("signed_by"),
+                ssh_key: of_start("ssh_key"),
                 reason: of_start("reason"),
                 started: start.and_then(Record::at),
                 now: record.at(),

@@ -13,6 +13,7 @@ mod policies;
 mod recording;
 mod run;
 mod signature;
+mod ssh;
 mod start;
 mod state;
 mod submission;

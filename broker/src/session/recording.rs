@@ -50,6 +50,7 @@ impl Recording<'_> {
             script_bytes: self.script,
             reason: &session.reason,
             signed_by: &session.signed_by,
+            ssh_key: &session.ssh_key,
             own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
         };
         let trail = Trail::begin(log, run.clone(), revision, &start).map_err(unrecorded)?;

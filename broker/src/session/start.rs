@@ -7,7 +7,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, policies, signature};
+use super::{direct, ending, facts, policies, signature, ssh};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
 use crate::jail::{self, Jail, Program, Worker};
@@ -118,6 +118,7 @@ fn prepare(
     submit: Submit,
 ) -> Result<Prepared, Fault> {
     let limits = submission::limits(config, &submit.limits, HELLO)?;
+    let ssh = ssh::connection(&submit, &caller, origin)?;
     // A worker is started before policies are read, so that it seals itself meanwhile.
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -140,6 +141,9 @@ fn prepare(
         return Err(fault);
     }
     let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    if let Some(ssh) = ssh {
+        ssh::tell(&mut session, ssh);
+    }
     match signature::signed_by(&submit, origin) {
         Ok(signer) => session.signed_by = signer,
         Err(fault) => {
