@@ -1,15 +1,16 @@
 //! Whether a caller is what sshd started for a connection.
 //!
 //! For each connection sshd has a process that stays root. Unless the user is root too, that has a child with the user's rights
-//! alone, and this one, the *session process*, starts whatever the connection is for:
+//! alone, and this one, the *session process*, starts the user's shell for whatever the connection is for; many a shell gives its
+//! place to a command that is all it has to do:
 //!
 //! ```text
-//! sshd, root ── sshd, the user ── the caller          sshd, root ── the caller, where it is root
+//! sshd, root ── sshd, the user (── its shell) ── the caller          sshd, root (── its shell) ── the caller, where it is root
 //! ```
 //!
-//! So a caller cannot be in that place unless sshd let its user in, for this very connection, and started it directly. That is what is
-//! looked at. It does not tell a forced command from a shell that replaced itself by the caller: which of the two an
-//! account can have is up to sshd's configuration, and so is what the caller's word for its key is worth.
+//! So a caller cannot be in that place unless sshd let its user in, for this very connection. That is what is looked at. It does not
+//! tell a forced command from what a user with a shell starts: which of the two an account can have is up to sshd's configuration, and
+//! so is what the caller's word for its key is worth.
 //!
 //! The session process itself is no such caller: where it forwards connections it speaks for whoever is at the other end.
 
@@ -27,6 +28,8 @@ use rex_protocol::ssh::Ssh;
 const PROGRAMS: &[&[u8]] = &[b"sshd", b"sshd-session"];
 /// How the names of all of its programs begin.
 const SSHD: &[u8] = b"sshd";
+/// How many processes may stand below the session process: the caller, and the shell that started it.
+const MOST_BELOW: usize = 2;
 
 /// The connection that a run comes by; nothing where it does not claim any. A claim that does not hold is not as good as none:
 /// such a run is refused.
@@ -49,25 +52,32 @@ pub(super) fn tell(session: &mut Session, ssh: &Ssh) {
 
 fn is_started_by_sshd(caller: &Caller) -> nix::Result<bool> {
     let uid = caller.principal.uid;
-    let own = Process::open(u32::try_from(caller.pid).map_err(|_| Errno::ESRCH)?)?;
-    let starter = Process::open(own.parent)?;
-    let (has_its_place, program) = if uid == 0 {
-        (starter.is_roots_sshd()?, starter.program()?)
+    // From the caller up to the session process.
+    let mut line = vec![Process::open(u32::try_from(caller.pid).map_err(|_| Errno::ESRCH)?)?];
+    while line.len() <= MOST_BELOW {
+        let Some(last) = line.last() else { break };
+        let above = Process::open(last.parent)?;
+        let is_session = above.is_called_sshd()?;
+        line.push(above);
+        if is_session {
+            break;
+        }
+    }
+    let Some((session, below)) = line.split_last() else { return Ok(false) };
+    let is_as_expected = line.iter().all(|process| process.has_uid(uid))
+        && !below.iter().map(Process::is_called_sshd).collect::<Result<Vec<_>, _>>()?.contains(&true);
+    let is_roots = if uid == 0 {
+        session.is_roots_sshd()?
     } else {
-        let root = Process::open(starter.parent)?;
-        let program = starter.program()?;
-        // While its child still names it as its parent, it has been that all the time: a parent that ends is replaced at once.
-        let holds = root.is_roots_sshd()?
-            && same(&root.program()?, &program)
-            && starter.has_uid(uid)
-            && starter.is_child_of(&root)?;
-        (holds, program)
+        let root = Process::open(session.parent)?;
+        root.is_roots_sshd()? && same(&root.program()?, &session.program()?) && session.is_child_of(&root)?
     };
-    let is_another_program = !same(&own.program()?, &program) && !own.program_name()?.starts_with(SSHD);
-    let is_in_place = own.has_uid(uid) && own.is_child_of(&starter)?;
-    // Its number is another's only once it has gone.
+    // One that still names another as its parent had that one all the time: a parent that ends is replaced at once, for good.
+    let mut steps = line.windows(2);
+    let is_line = steps.all(|step| matches!(step, [below, above] if below.is_child_of(above).unwrap_or(false)));
+    // The caller's number is another's only once it has gone.
     let is_there = caller.process.as_ref().is_none_or(process::is_there);
-    Ok(has_its_place && is_another_program && is_in_place && is_there)
+    Ok(is_as_expected && is_roots && is_line && is_there)
 }
 
 /// A process, pinned, and what the kernel said of it first.
@@ -102,6 +112,11 @@ impl Process {
         let (name, program) = (self.program_name()?, self.program()?);
         let is_roots = program.st_uid == 0 && program.st_mode & 0o022 == 0;
         Ok(self.has_uid(0) && PROGRAMS.contains(&&*name) && is_roots)
+    }
+
+    /// Whether it runs anything of sshd's, by its name; also if that was replaced since.
+    fn is_called_sshd(&self) -> nix::Result<bool> {
+        Ok(self.program_name()?.starts_with(SSHD))
     }
 
     fn program_name(&self) -> nix::Result<Vec<u8>> {

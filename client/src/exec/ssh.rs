@@ -134,7 +134,8 @@ fn join(mut own: Options, remote: Options) -> Result<Options, Fault> {
             script.display()
         )));
     }
-    let has_script = own.script.is_some() || own.script_file.is_some();
+    let has_script =
+        own.script.as_deref().is_some_and(|script| script.as_os_str() != STANDARD_INPUT) || own.script_file.is_some();
     if has_script && (bundle || list) {
         return Err(Fault::Usage("this key runs one script, and that is chosen already".into()));
     }
