@@ -2,6 +2,7 @@
 
 use crate::audit::AuditError;
 use crate::perform::{Perform, Stop};
+use crate::plan;
 use crate::session::State;
 use rex_protocol::{Failure, Violation, for_each_operation, wire};
 
@@ -43,11 +44,22 @@ type Handler = fn(&[u8], &mut State) -> Result<Vec<u8>, Stop>;
 
 fn handle<O: Perform>(body: &[u8], state: &mut State) -> Result<Vec<u8>, Stop> {
     let request: O = wire::decode(body)?;
+    let changes = O::EFFECT.changes(&request);
     let target = request.target(state)?;
     let demands = O::demands(&target);
     debug_assert!(demands.alternatives().iter().flatten().all(|demand| O::ACTIONS.contains(&demand.action)));
     let granted = state.authorize(target, &demands)?;
-    Ok(wire::encode(&O::perform(granted, state)?)?)
+    if changes && plan::is_on() {
+        let reply = O::plan(granted, state);
+        // What was planned before something failed would have been done by then.
+        state.has_planned(O::NAME);
+        return Ok(wire::encode(&reply?)?);
+    }
+    let reply = O::perform(granted, state)?;
+    if changes {
+        state.has_changed();
+    }
+    Ok(wire::encode(&reply)?)
 }
 
 macro_rules! table {

@@ -1,7 +1,7 @@
 //! The objects that a session holds open for its worker.
 
 use crate::perform::Stop;
-use crate::perform::execute::Running;
+use crate::perform::execute::Started;
 use crate::perform::fs::{Draft, OpenDirectory, OpenLinkItself, OpenRegularFile, Pages};
 use crate::perform::network::{KeptBody, OpenConnection};
 use crate::perform::process::Entered;
@@ -24,7 +24,7 @@ enum Object {
     Listing(Rc<Pages>),
     Log(Rc<OpenLog>),
     Draft(Rc<Draft>),
-    Program(Rc<Running>),
+    Program(Rc<Started>),
     Task(Rc<Task>),
     Entry(Entered),
     Body(Rc<KeptBody>),
@@ -78,8 +78,8 @@ impl Handles {
     }
 
     /// Keeps a program that runs. It ends when it is let go of.
-    pub(crate) fn add_program(&mut self, program: Running) -> Result<Handle<Program>, Failure> {
-        self.add(Object::Program(Rc::new(program))).map(Handle::from_id)
+    pub(crate) fn add_program(&mut self, program: impl Into<Started>) -> Result<Handle<Program>, Failure> {
+        self.add(Object::Program(Rc::new(program.into()))).map(Handle::from_id)
     }
 
     /// Keeps a task of the service manager. It is not followed any more when it is let go of.
@@ -161,7 +161,7 @@ impl Handles {
     }
 
     /// The program behind a handle.
-    pub(crate) fn program(&self, handle: Handle<Program>) -> Result<Rc<Running>, Stop> {
+    pub(crate) fn program(&self, handle: Handle<Program>) -> Result<Rc<Started>, Stop> {
         match self.objects.get(&handle.id()) {
             Some(Object::Program(program)) => Ok(Rc::clone(program)),
             _ => Err(unknown("program")),

@@ -35,6 +35,7 @@ mod handles;
 pub mod jail;
 mod log;
 mod perform;
+mod plan;
 pub mod policy_test;
 pub mod principal;
 mod program;

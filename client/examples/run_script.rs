@@ -27,6 +27,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             Event::Log(_, entry) => writeln!(log, "{} line {}: {}", entry.level.name(), entry.line, entry.message)?,
             Event::Metric(_, metric) => writeln!(log, "{} = {}", metric.name, metric.value)?,
             Event::Alarm(alarm) => writeln!(log, "alarm: {}", alarm.kind)?,
+            Event::Change(change) => writeln!(log, "would {} {}", change.act.name(), change.object)?,
             Event::Output(part) => output.extend(part),
             Event::Progress { .. } => {}
             Event::Outcome(outcome) => match outcome.ending {

@@ -59,6 +59,7 @@ pub use session::{CallError, Held, Session};
 pub use submission::{Policy, Submission, Terms};
 
 pub use rex_protocol::argument::{Argument, Arguments};
+pub use rex_protocol::change::{self, Change};
 pub use rex_protocol::client::{EndClass, Ending, LimitRequest, ListedPolicy, Outcome, Refusal, RefusalReason, Usage};
 pub use rex_protocol::failure::{Denial, Failure, FailureKind};
 pub use rex_protocol::limits::{self, LimitName, Limits};
@@ -66,4 +67,4 @@ pub use rex_protocol::path::{AbsPath, Name, PathError};
 pub use rex_protocol::ssh::{Fingerprint, Ssh};
 pub use rex_protocol::text::{CHUNK, Chunk, Text, TooLong};
 pub use rex_protocol::worker::{Alarm, Level, Log, Metric, Unit};
-pub use rex_protocol::{Action, Handle, Listed, Operation, fs, handle, process};
+pub use rex_protocol::{Action, Effect, Handle, Listed, Operation, fs, handle, process};

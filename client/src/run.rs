@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::conversation::Conversation;
+use rex_protocol::change::Change;
 use rex_protocol::client::{FromClient, Outcome, ToClient};
 use rex_protocol::limits::Limits;
 use rex_protocol::worker::{Alarm, Log, Metric};
@@ -23,6 +24,8 @@ pub enum Event {
     Alarm(Alarm),
     /// The next part of the script's result, UTF-8 as a whole. It counts only if the run succeeds.
     Output(Vec<u8>),
+    /// What a dry run would have changed.
+    Change(Change),
     /// What the run is doing.
     Progress {
         /// Operations so far.
@@ -150,6 +153,7 @@ impl Run {
             ToClient::Log { at, log } => Event::Log(at, log),
             ToClient::Metric { at, metric } => Event::Metric(at, metric),
             ToClient::Alarm(alarm) => Event::Alarm(alarm),
+            ToClient::Change(change) => Event::Change(*change),
             ToClient::Progress { operations, current } => {
                 Event::Progress { operations, current: current.into_string() }
             }

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::conversation::Conversation;
+use rex_protocol::change::Change;
 use rex_protocol::client::{Ending, FromClient, OPERATION_FRAME, Outcome, ToClient};
 use rex_protocol::limits::Limits;
 use rex_protocol::run::Narrow;
@@ -46,6 +47,8 @@ struct Shared {
     conversation: Mutex<Conversation>,
     /// Handles that were dropped since the last request, which will tell.
     closed: Mutex<Vec<u64>>,
+    /// What would have been changed, in a dry run.
+    changes: Mutex<Vec<Change>>,
     limits: Limits,
     warnings: Vec<String>,
 }
@@ -63,7 +66,8 @@ impl Session {
             }
         };
         let conversation = Mutex::new(conversation);
-        Ok(Self { shared: Arc::new(Shared { conversation, closed: Mutex::default(), limits, warnings }) })
+        let (closed, changes) = (Mutex::default(), Mutex::default());
+        Ok(Self { shared: Arc::new(Shared { conversation, closed, changes, limits, warnings }) })
     }
 
     /// Performs an operation and waits for its end.
@@ -88,7 +92,13 @@ impl Session {
             }
         })?;
         conversation.send(&frame)?;
-        match conversation.next()? {
+        let answer = loop {
+            match conversation.next()? {
+                Some(ToClient::Change(change)) => lock(&self.shared.changes).push(*change),
+                answer => break answer,
+            }
+        };
+        match answer {
             Some(ToClient::Reply(Ok(reply))) => {
                 wire::decode(&reply).map_err(|violation| CallError::Lost(conversation.fault(violation)))
             }
@@ -136,6 +146,11 @@ impl Session {
     /// What the author of the policy in its [`crate::Terms`] should know.
     pub fn warnings(&self) -> &[String] {
         &self.shared.warnings
+    }
+
+    /// What would have been changed since this was last called; nothing outside of a dry run ([`crate::Terms::dry_run`]).
+    pub fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut lock(&self.shared.changes))
     }
 
     /// Ends the session, also for its clones, and gives how it ended and what it used. Without this it ends as well, when the

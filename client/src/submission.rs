@@ -45,6 +45,8 @@ pub struct Submission {
     pub progress: bool,
     /// Why it is run, for policies that ask; the first 1,024 bytes are told.
     pub reason: Option<String>,
+    /// Decide everything and change nothing: what would be changed is told ([`crate::Event::Change`]).
+    pub dry_run: bool,
     /// A signature of the script, as `ssh-keygen -Y sign -n rex-script` writes it.
     pub signature: Option<String>,
     /// We are what sshd started for a connection ([`crate::Ssh`]); a run of which that is not so is refused.
@@ -72,6 +74,7 @@ pub struct Terms {
     strict: bool,
     time_ms: Option<u64>,
     reason: Option<String>,
+    dry_run: bool,
 }
 
 /// A policy that comes with a run.
@@ -107,6 +110,7 @@ impl Submission {
             measure: true,
             progress: false,
             reason: None,
+            dry_run: false,
             signature: None,
             ssh: None,
         }
@@ -155,6 +159,11 @@ impl Submission {
         Self { reason: Some(reason.into()), ..self }
     }
 
+    /// Decides everything, changes nothing, and tells what would be changed.
+    pub fn dry_run(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+
     /// Brings a signature of the script.
     pub fn signature(self, signature: impl Into<String>) -> Self {
         Self { signature: Some(signature.into()), ..self }
@@ -180,6 +189,7 @@ impl Submission {
             reason: self.reason.map(Text::cut),
             signature: self.signature.map(Text::cut),
             ssh: self.ssh,
+            dry_run: self.dry_run,
         })))
     }
 }
@@ -210,6 +220,11 @@ impl Terms {
         Self { reason: Some(reason.into()), ..self }
     }
 
+    /// Decides everything and changes nothing: [`crate::Session::take_changes`] tells what would be changed.
+    pub fn dry_run(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+
     /// The message that opens the session.
     pub(crate) fn into_message(self) -> FromClient {
         FromClient::Operate(Box::new(Operate {
@@ -218,6 +233,7 @@ impl Terms {
             strict: self.strict,
             time_ms: self.time_ms,
             reason: self.reason.map(Text::cut),
+            dry_run: self.dry_run,
         }))
     }
 }

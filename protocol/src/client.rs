@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! client   Submit            (Terminate | Cancel)?
-//! broker   Refused | Warning* Accepted (Log | Metric | Alarm | Output | Progress)* Outcome
+//! broker   Refused | Warning* Accepted (Log | Metric | Alarm | Output | Progress | Change)* Outcome
 //! ```
 //!
 //! Instead of a script a client may ask for operations itself, one at a time, as a worker does:
 //!
 //! ```text
-//! client   Operate           (Request -> broker Reply)* End
+//! client   Operate           (Request -> broker Change* Reply)* End
 //! broker   Refused | Warning* Accepted                   Outcome
 //! ```
 //!
@@ -23,6 +23,7 @@
 //! reply to the one before. A client that goes away ends its run.
 
 use crate::Failure;
+use crate::change::Change;
 use crate::limits::{LimitName, Limits};
 use crate::ssh::Ssh;
 use crate::text::Text;
@@ -97,6 +98,8 @@ pub struct Submit {
     pub signature: Option<Text<16384>>,
     /// The client is what sshd started for a connection. The broker looks whether that is so, and refuses the run if not.
     pub ssh: Option<Ssh>,
+    /// Decide everything and change nothing: what would be changed is told ([`ToClient::Change`]).
+    pub dry_run: bool,
 }
 
 /// A run without a script: the client asks for operations itself.
@@ -112,6 +115,8 @@ pub struct Operate {
     pub time_ms: Option<u64>,
     /// Why it is run, for policies and records.
     pub reason: Option<Text<1024>>,
+    /// Decide everything and change nothing: what would be changed is told ([`ToClient::Change`]).
+    pub dry_run: bool,
 }
 
 /// A policy that comes with a run.
@@ -183,6 +188,8 @@ pub enum ToClient {
         /// How many there are, without the rails.
         policies: u64,
     },
+    /// What a dry run would have changed, before the reply of the request that asked for it.
+    Change(Box<Change>),
     /// The answer to a [`FromClient::Request`]: its encoded reply, or why there is none.
     Reply(Result<serde_bytes::ByteBuf, Failure>),
 }
@@ -301,4 +308,6 @@ pub struct Usage {
     pub virtual_memory: Option<u64>,
     /// Operations that were decided.
     pub operations: u64,
+    /// Those that have changed something, or may have, as a program that was run; in a dry run what would have been changed.
+    pub changes: u64,
 }

@@ -114,6 +114,8 @@ pub enum FailureKind {
     InvalidPath,
     /// The operation exists only in the conversation of a worker.
     OnlyForWorkers,
+    /// A dry run cannot know what would come of it; the message is why.
+    NotKnown,
     /// A limit of the run that leaves it alive: open handles.
     Limit(LimitName),
 }

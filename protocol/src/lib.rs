@@ -13,6 +13,7 @@
 
 pub mod action;
 pub mod argument;
+pub mod change;
 pub mod client;
 pub mod failure;
 pub mod fs;
@@ -35,7 +36,7 @@ pub mod worker;
 pub use action::Action;
 pub use failure::{Failure, Violation};
 pub use handle::Handle;
-pub use operation::{Listed, Operation};
+pub use operation::{Effect, Listed, Operation};
 
 /// The version all parts of one installation share; compared in each handshake.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

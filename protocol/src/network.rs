@@ -3,7 +3,7 @@
 
 use crate::handle::{Body, Connection, Handle};
 use crate::text::{Chunk, Text};
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -46,6 +46,14 @@ impl Method {
             Method::Delete => "DELETE",
             Method::Patch => "PATCH",
             Method::Options => "OPTIONS",
+        }
+    }
+
+    /// Whether it asks for nothing to be changed: it is safe, as RFC 9110, 9.2.1 calls that.
+    pub const fn only_looks(self) -> bool {
+        match self {
+            Method::Get | Method::Head | Method::Options => true,
+            Method::Post | Method::Put | Method::Delete | Method::Patch => false,
         }
     }
 
@@ -99,6 +107,7 @@ pub struct Fetched {
 impl Operation for Fetch {
     type Reply = Fetched;
     const NAME: &'static str = "network.fetch";
+    const EFFECT: Effect<Self> = Effect::Depends(|request| !request.method.only_looks());
     const ACTIONS: &'static [Action] = &[
         Action::HttpGet,
         Action::HttpHead,
@@ -123,6 +132,7 @@ impl Operation for ReadBody {
     /// Empty at the end.
     type Reply = Chunk;
     const NAME: &'static str = "network.read_body";
+    const EFFECT: Effect<Self> = Effect::Looks;
     // What `HEAD` gives has no body.
     const ACTIONS: &'static [Action] = &[
         Action::HttpGet,
@@ -159,6 +169,7 @@ pub struct Connect {
 impl Operation for Connect {
     type Reply = Handle<Connection>;
     const NAME: &'static str = "network.connect";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::Connect];
 }
 
@@ -179,5 +190,6 @@ impl Operation for Resolve {
     /// Its addresses, each once.
     type Reply = Vec<IpAddr>;
     const NAME: &'static str = "network.resolve";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::ResolveHostname];
 }

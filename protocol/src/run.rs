@@ -1,7 +1,7 @@
 //! Operations on the run itself.
 
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// The longest policy by which a run gives up rights, in bytes.
@@ -30,5 +30,6 @@ pub struct Narrowed {
 impl Operation for Narrow {
     type Reply = Narrowed;
     const NAME: &'static str = "run.narrow";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[];
 }

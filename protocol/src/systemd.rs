@@ -4,7 +4,7 @@
 
 use crate::handle::{Handle, Task};
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// The longest name of a unit, in bytes; systemd's own limit is 255.
@@ -95,30 +95,35 @@ pub struct UnitStatus {
 impl Operation for StartUnit {
     type Reply = Handle<Task>;
     const NAME: &'static str = "systemd.start";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::UnitStart];
 }
 
 impl Operation for StopUnit {
     type Reply = Handle<Task>;
     const NAME: &'static str = "systemd.stop";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::UnitStop];
 }
 
 impl Operation for RestartUnit {
     type Reply = Handle<Task>;
     const NAME: &'static str = "systemd.restart";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::UnitRestart];
 }
 
 impl Operation for InspectUnit {
     type Reply = Handle<Task>;
     const NAME: &'static str = "systemd.status";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::UnitStatus];
 }
 
 impl Operation for ReloadManager {
     type Reply = Handle<Task>;
     const NAME: &'static str = "systemd.reload";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::ManagerReload];
 }
 
@@ -126,6 +131,7 @@ impl Operation for FollowTask {
     /// Nothing while it goes on: ask again.
     type Reply = Option<TaskEnd>;
     const NAME: &'static str = "systemd.follow";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] =
         &[Action::UnitStart, Action::UnitStop, Action::UnitRestart, Action::UnitStatus, Action::ManagerReload];
 }

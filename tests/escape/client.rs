@@ -28,6 +28,7 @@ pub(crate) fn submission(script: &str) -> FromClient {
         measure: false,
         progress: false,
         reason: None,
+        dry_run: false,
         signature: None,
         ssh: None,
     }))

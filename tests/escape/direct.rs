@@ -21,6 +21,7 @@ fn opening() -> FromClient {
         strict: false,
         time_ms: None,
         reason: None,
+        dry_run: false,
     }))
 }
 

@@ -140,7 +140,11 @@ impl Error {
             _ if failure.errno() == Some(libc::EACCES) => Some(Origin::AccessRefused),
             _ => None,
         };
-        Self::with_origin(origin, kind, message)
+        // What a dry run cannot know is no fault of what was asked for: it is told in its own words.
+        match failure.kind {
+            FailureKind::NotKnown => Self::with_origin(origin, kind, &*failure.message),
+            _ => Self::with_origin(origin, kind, message),
+        }
     }
 
     /// An error of `kind` that comes from another one with this origin.

@@ -53,7 +53,7 @@ pub enum Event<'a> {
         op: u64,
         /// Its name.
         operation: &'a str,
-        /// `done`, `denied` or `failed`
+        /// `done`, `denied` or `failed`; `planned` where a dry run has not done it
         result: &'static str,
         /// Why it failed: the system's error, or the kind of fault.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +95,9 @@ pub struct RunStart<'a> {
     pub signed_by: &'a str,
     /// The key that opened its SSH connection; empty where there is none.
     pub ssh_key: &'a str,
+    /// It is a dry run, which changes nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// The digest of the policy that came with the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_policy: Option<String>,

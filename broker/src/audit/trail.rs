@@ -109,9 +109,11 @@ impl Trail {
         self.confirm()
     }
 
-    /// The operation has come to its end. What it tells is not told before this is written, if it changed something.
-    pub(crate) fn end_operation(&mut self, failure: Option<&Failure>) {
+    /// The operation has come to its end; `planned` where a dry run has not done what it was asked for. What it tells is not
+    /// told before this is written, if it changed something.
+    pub(crate) fn end_operation(&mut self, failure: Option<&Failure>, planned: bool) {
         let (result, error) = match failure {
+            None if planned => ("planned", None),
             None => ("done", None),
             Some(failure) if failure.is_denial() => ("denied", None),
             Some(failure) => ("failed", Some(error_name(failure))),

@@ -4,10 +4,13 @@
 //! a policy at all: where nothing is there, or a link is on the way, the attributes are missing.
 
 use super::demand::{Demand, Object, Resource};
+use crate::plan::{self, Node, Seen};
 use crate::sys::fs;
 use cedar_policy::{Effect, Policy, RestrictedExpression};
-use nix::sys::stat::{FileStat, fstat};
+use nix::errno::Errno;
+use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Group, Uid, User};
+use rex_protocol::path::AbsPath;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -35,12 +38,21 @@ enum Known {
 /// Those of what a demand is about.
 pub(super) fn of(demand: &Demand) -> Attributes {
     let found = match (&demand.object, &demand.resource) {
-        (Object::Pinned(object), _) => fstat(object),
+        (Object::Pinned(object), _) => plan::stat(&**object),
         (Object::Given(attributes), _) => return Attributes(Known::Given(Rc::clone(attributes))),
-        (Object::ByPath, Resource::Dir(path) | Resource::File(path)) => fs::pin_itself(path).and_then(fstat),
+        (Object::ByPath, Resource::Dir(path) | Resource::File(path)) => by_path(path),
         (Object::ByPath, _) => return Attributes::default(),
     };
     Attributes(found.map_or(Known::Nothing, |stat| Known::Stat(Box::new(stat))))
+}
+
+/// Those of what has a path, in a dry run of what would have it.
+fn by_path(path: &AbsPath) -> nix::Result<FileStat> {
+    match plan::seen(path) {
+        Seen::Untouched => fs::pin_itself(path).and_then(plan::stat),
+        Seen::Other(Node::Object(object)) => object.pin().and_then(plan::stat),
+        Seen::Other(Node::Gone | Node::NotKnown) => Err(Errno::ENOENT),
+    }
 }
 
 impl Attributes {

@@ -60,6 +60,8 @@ pub struct Authorizer {
     /// What the latest evaluation knew of the object, and whether a policy in it calls arguments secret.
     seen: Attributes,
     sensitive: bool,
+    /// Whether a question that was answered once is not evaluated again.
+    remembers: bool,
 }
 
 impl Authorizer {
@@ -85,12 +87,18 @@ impl Authorizer {
             decided: None,
             seen: Attributes::default(),
             sensitive: false,
+            remembers: true,
         }
     }
 
     /// The same, keeping what is decided for [`Self::take_decided`].
     pub(crate) fn keeping_decisions(self) -> Self {
         Self { decided: Some(Vec::new()), ..self }
+    }
+
+    /// The same, which tells of each decision whether it is sensitive: none is remembered.
+    pub(crate) fn forgetting(self) -> Self {
+        Self { remembers: false, ..self.keeping_decisions() }
     }
 
     /// What was decided since this was last called.
@@ -149,7 +157,12 @@ impl Authorizer {
     fn decide_or_remember(&mut self, demand: &Demand) -> Decision {
         // Processes come and go, and their command lines are long: there is little to remember and much to hold.
         let is_process = matches!(demand.resource, Resource::Process(_));
-        if self.reads_attributes || self.reads_session || is_process || !matches!(demand.context, Context::Empty) {
+        if !self.remembers
+            || self.reads_attributes
+            || self.reads_session
+            || is_process
+            || !matches!(demand.context, Context::Empty)
+        {
             return self.decide_indexed(demand);
         }
         if let Some(decision) = self.remembered(demand) {

@@ -20,7 +20,7 @@ mod reach;
 mod schema;
 mod session;
 mod setting;
-mod told;
+pub(crate) mod told;
 mod warning;
 
 pub(crate) use context::tags;

@@ -60,6 +60,8 @@ pub struct Told {
     pub ssh_key: String,
     /// [`Session::reason`]
     pub reason: String,
+    /// [`Session::dry_run`]
+    pub dry_run: bool,
     /// When it began: RFC 3339.
     pub started: Option<Timestamp>,
     /// What time it is.
@@ -267,6 +269,7 @@ impl Told {
             signed_by: self.signed_by.clone(),
             ssh_key: self.ssh_key.clone(),
             reason: self.reason.clone(),
+            dry_run: self.dry_run,
             started: self.started.or(self.now).unwrap_or(new.started),
             now: self.now,
             spent: Spent {

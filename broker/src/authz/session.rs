@@ -27,6 +27,8 @@ pub struct Session {
     pub ssh_key: String,
     /// Why it is run, in the caller's words; empty where it says nothing.
     pub reason: String,
+    /// Whether it is a dry run, which changes nothing.
+    pub dry_run: bool,
     /// When it began.
     pub started: Timestamp,
     /// What time it is, for questions about another time than now.
@@ -64,7 +66,7 @@ impl Session {
     pub fn new(via: Via) -> Self {
         let [tty, parent, script, signed_by, ssh_key, reason] = [const { String::new() }; 6];
         let (started, now, spent) = (Timestamp::now(), None, Spent::default());
-        Self { via, tty, parent, script, signed_by, ssh_key, reason, started, now, spent }
+        Self { via, tty, parent, script, signed_by, ssh_key, reason, dry_run: false, started, now, spent }
     }
 
     /// The record that policies see.
@@ -77,6 +79,7 @@ impl Session {
             ("signed_by", text(&self.signed_by)),
             ("ssh_key", text(&self.ssh_key)),
             ("reason", text(&self.reason)),
+            ("dry_run", RestrictedExpression::new_bool(self.dry_run)),
             ("via", text(self.via.name())),
             ("started", date(self.started)),
             ("now", date(self.now.unwrap_or_else(Timestamp::now))),

@@ -55,6 +55,11 @@ impl Decided {
         self.unless_forbidden
     }
 
+    /// Whether some policy on such a thing says that it is secret.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.sensitive
+    }
+
     /// The policies that decided.
     pub(crate) fn policies(&self) -> Vec<String> {
         match &self.decision {
@@ -95,6 +100,16 @@ fn spent(spent: &Spent) -> Map<String, Value> {
         ("bytes_written", json!(bytes_written)),
         ("deleted", json!(deleted)),
     ])
+}
+
+/// What a program is given, secrets masked; all of it where a policy says that it is sensitive.
+pub(crate) fn program(program: &ProgramContext, sensitive: bool) -> Map<String, Value> {
+    Masking { all: sensitive, masked: false }.program(program)
+}
+
+/// A URL, secrets masked; all values of its query where a policy says that it is sensitive.
+pub(crate) fn url(text: &str, sensitive: bool) -> String {
+    Masking { all: sensitive, masked: false }.url(text)
 }
 
 /// Leaves secrets out.

@@ -9,6 +9,7 @@ pub(crate) mod system;
 pub(crate) mod systemd;
 
 use crate::authz::{Demand, Granted};
+use crate::plan;
 use crate::session::State;
 use rex_protocol::{Failure, Listed, Violation};
 
@@ -30,6 +31,12 @@ pub(crate) trait Perform: Listed {
     /// Does it. What comes to light on the way, such as where a link leads, is demanded by
     /// [`State::demand`] before it is used.
     fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop>;
+
+    /// In a dry run, for a request that would change something: decides all that [`Self::perform`] decides, lists what would be
+    /// changed ([`plan::note`]), and answers as if it had been done. Changes nothing. What has no way to do so fails.
+    fn plan(_target: Granted<Self::Target>, _state: &mut State) -> Result<Self::Reply, Stop> {
+        Err(plan::not_known(format_args!("what `{}` would do", Self::NAME)).into())
+    }
 }
 
 /// What policy must say yes to before an operation looks at anything.

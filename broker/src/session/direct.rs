@@ -33,7 +33,7 @@ pub(super) fn serve(
     let request = LimitRequest { time_ms: operate.time_ms, memory: None };
     let limits = submission::limits(config, &request, Duration::ZERO)?;
     let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
-    let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref());
+    let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref(), operate.dry_run);
     let policy = operate.policy.as_ref();
     let recording =
         Recording { config, origin, caller: &caller, session: &session, script: 0, policy, stores: &stores };
@@ -42,16 +42,22 @@ pub(super) fn serve(
     tracing::info!(client = caller.pid, "run without a script begins");
     let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
     let watched = start::watch(connection, caller.process.as_ref());
-    let state = State::new(authorizer, limits, trail).without_donations().with_net(program::net(config), watched);
+    let state = State::new(authorizer, limits, trail)
+        .rehearsing(operate.dry_run)
+        .map_err(submission::unplannable)?
+        .without_donations()
+        .with_net(program::net(config), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
     let operations = direct.state.authorizer().spent().operations;
+    let changes = direct.state.account().changes;
     let ending = recording::end(&mut direct.state, ending, begun.elapsed());
     let Direct { connection, mut state, .. } = direct;
     match ending {
         Some(ending) => {
-            let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, ..Usage::default() };
+            let usage =
+                Usage { total_ns: ending::nanoseconds(begun.elapsed()), operations, changes, ..Usage::default() };
             ending::tell(connection, ending, usage);
         }
         None => tracing::info!(operations, "run ended: its client is gone"),
@@ -169,6 +175,9 @@ impl Direct<'_> {
         // One request is in flight: whatever came before its answer was not waited for.
         if self.connection.has_unread() {
             return Err(Violation::new("did not wait for an answer").into());
+        }
+        for change in self.state.take_changes() {
+            self.connection.send(&ToClient::Change(Box::new(change)));
         }
         self.connection.send(&ToClient::Reply(reply.map(serde_bytes::ByteBuf::from)));
         Ok(())

@@ -8,13 +8,14 @@ use crate::sys::process_dir::ProcessDir;
 use nix::errno::Errno;
 
 /// What is told of a run that a caller submits; `script` is nothing where there is none.
-pub(super) fn of(via: Via, caller: &Caller, script: Option<&[u8]>, reason: Option<&str>) -> Session {
+pub(super) fn of(via: Via, caller: &Caller, script: Option<&[u8]>, reason: Option<&str>, dry_run: bool) -> Session {
     let mut session = Session::new(via);
     if let Ok((tty, parent)) = origin(caller) {
         session.tty = tty;
         session.parent = parent;
     }
     session.script = script.map(|script| sha256([script])).unwrap_or_default();
+    session.dry_run = dry_run;
     session.reason = reason.unwrap_or_default().to_owned();
     session
 }

@@ -229,6 +229,9 @@ impl<'a> Run<'a> {
     fn answer(&mut self, closed: &[u64], name: &str, body: &[u8]) -> Result<(), End> {
         self.state.handles.close(closed)?;
         let reply = dispatch(name, body, &mut self.state)?;
+        for change in self.state.take_changes() {
+            self.connection.send(&ToClient::Change(Box::new(change)));
+        }
         // With anything but the reply that tells of it no descriptor goes out.
         let donation = self.state.take_donation().filter(|_| reply.is_ok());
         let reply = ToWorker::Reply(reply.map(serde_bytes::ByteBuf::from));

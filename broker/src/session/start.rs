@@ -140,7 +140,7 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref());
+    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
     if let Some(ssh) = ssh {
         ssh::tell(&mut session, ssh);
     }
@@ -161,7 +161,13 @@ fn prepare(
         }
     };
     let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
-    let state = State::new(authorizer, limits, trail);
+    let state = match State::new(authorizer, limits, trail).rehearsing(submit.dry_run) {
+        Ok(state) => state,
+        Err(errno) => {
+            run::end(&worker);
+            return Err(submission::unplannable(errno));
+        }
+    };
     Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
 }
 
@@ -228,8 +234,9 @@ impl Prepared {
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
         let operations = run.state.authorizer().spent().operations;
+        let changes = run.state.account().changes;
         let Run { meter, connection, mut state, .. } = run;
-        let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
+        let mut usage = Usage { script_ns: Some(script_ns), operations, changes, ..Usage::default() };
         meter.finish(&mut usage);
         run::end(&worker);
         let ending = recording::end(&mut state, ending, begun.elapsed());

@@ -1,13 +1,15 @@
 //! What operations see of their session.
 
 use crate::audit::Trail;
-use crate::authz::{Authorizer, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
+use crate::authz::{Authorizer, Decided, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
 use crate::handles::Handles;
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
+use crate::plan;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::Failure;
+use rex_protocol::change::{CHANGES, CONTENTS, Change, Side};
 use rex_protocol::failure::FailureKind;
 use rex_protocol::limits::Limits;
 use rex_protocol::path::AbsPath;
@@ -15,6 +17,7 @@ use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::slice;
 use std::time::{Duration, Instant};
 
 /// The run's authority, its open objects and its account.
@@ -37,6 +40,10 @@ pub(crate) struct State {
     trail: Trail,
     /// The program that speaks on the network.
     net: PathBuf,
+    /// What would have been changed, to be told to the client.
+    changes: Vec<Change>,
+    /// What was told of contents so far, in bytes.
+    told: usize,
     /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
     watched: Vec<OwnedFd>,
 }
@@ -48,10 +55,18 @@ pub(crate) struct Account {
     pub(crate) denied: u64,
     /// Those that the kernel refused access to.
     pub(crate) access_refused: u64,
+    /// Those that have changed something; in a dry run what would have been changed.
+    pub(crate) changes: u64,
     /// The latest operation.
     pub(crate) name: &'static str,
     /// What it is about.
     pub(crate) about: String,
+    /// It was found to change nothing.
+    idle: bool,
+    /// A policy on what it is about calls that sensitive.
+    sensitive: bool,
+    /// It was planned, and not done.
+    planned: bool,
 }
 
 impl State {
@@ -70,8 +85,19 @@ impl State {
             account: Account::default(),
             trail,
             net: PathBuf::new(),
+            changes: Vec::new(),
+            told: 0,
             watched: Vec::new(),
         }
+    }
+
+    /// For a dry run, if it is one: from now on this process changes nothing.
+    pub(crate) fn rehearsing(self, dry_run: bool) -> nix::Result<Self> {
+        if !dry_run {
+            return Ok(self);
+        }
+        plan::begin(self.limits.memory)?;
+        Ok(Self { authorizer: self.authorizer.forgetting(), ..self })
     }
 
     /// With the program that speaks on the network, and with what ends long waits where it becomes readable.
@@ -125,6 +151,7 @@ impl State {
     pub(crate) fn begin(&mut self, name: &'static str) {
         self.authorizer.spent_mut().operations += 1;
         self.account.name = name;
+        (self.account.idle, self.account.sensitive, self.account.planned) = (false, false, false);
         self.trail.begin_operation(name);
     }
 
@@ -133,7 +160,54 @@ impl State {
         if let Some(failure) = failure {
             self.note(failure);
         }
-        self.trail.end_operation(failure);
+        self.trail.end_operation(failure, self.account.planned);
+    }
+
+    /// The operation was found to change nothing: what it asks for is so already.
+    pub(crate) fn changes_nothing(&mut self) {
+        self.account.idle = true;
+    }
+
+    /// An operation has changed what it was asked to change, unless it was found to change nothing.
+    pub(crate) fn has_changed(&mut self) {
+        if !self.account.idle {
+            self.account.changes += 1;
+        }
+    }
+
+    /// Takes note of what an operation would have changed, as far as it may be told.
+    pub(crate) fn has_planned(&mut self, operation: &'static str) {
+        self.account.planned = true;
+        let sensitive = self.account.sensitive;
+        for planned in plan::take() {
+            self.account.changes += 1;
+            if self.account.changes > CHANGES {
+                continue;
+            }
+            let mut change = plan::told(planned, operation, sensitive, |demand| self.allows(slice::from_ref(demand)));
+            if let Some(content) = &mut change.content {
+                for side in [&mut content.before, &mut content.after] {
+                    let Side::Text(text) = side else { continue };
+                    if self.told + text.len() > CONTENTS {
+                        *side = Side::LeftOut(text.len() as u64);
+                    } else {
+                        self.told += text.len();
+                    }
+                }
+            }
+            self.changes.push(change);
+        }
+    }
+
+    /// Whether a policy on what the operation is about calls that sensitive, as far as it was asked. Known in a dry run, or where decisions
+    /// are recorded.
+    pub(crate) fn is_sensitive(&self) -> bool {
+        self.account.sensitive
+    }
+
+    /// What would have been changed since this was last called.
+    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// The run's records.
@@ -148,7 +222,14 @@ impl State {
 
     /// Records what was decided. An error says that it is not recorded: nothing may be done upon it.
     fn record(&mut self) -> Result<(), Failure> {
-        self.trail.decided(&self.authorizer.take_decided(), false)
+        let decided = self.take_decided();
+        self.trail.decided(&decided, false)
+    }
+
+    fn take_decided(&mut self) -> Vec<Decided> {
+        let decided = self.authorizer.take_decided();
+        self.account.sensitive |= decided.iter().any(Decided::is_sensitive);
+        decided
     }
 
     /// What the run has done so far, to add to it.
@@ -198,7 +279,8 @@ impl State {
     pub(crate) fn allows(&mut self, demands: &[Demand]) -> bool {
         let allowed = demands.iter().all(|demand| matches!(self.authorizer.decide(demand), Decision::Allowed { .. }));
         // Before the reply goes out it is written, with all that is found.
-        self.trail.decided(&self.authorizer.take_decided(), true).is_ok() && allowed
+        let decided = self.take_decided();
+        self.trail.decided(&decided, true).is_ok() && allowed
     }
 
     /// From now on `store` must allow as well. An error says that this is not recorded, and so is not done.

@@ -162,6 +162,11 @@ pub(super) fn stores(
     Ok(stores)
 }
 
+/// A dry run cannot keep what it would have changed.
+pub(super) fn unplannable(errno: nix::errno::Errno) -> Fault {
+    refuse(RefusalReason::Unavailable, format!("cannot begin a dry run: {}", errno.desc()))
+}
+
 /// A refusal.
 pub(super) fn refuse(reason: RefusalReason, message: String) -> Fault {
     Fault::Refused(Refusal { reason, message: Text::cut(message) })

@@ -1,5 +1,6 @@
 //! Opening objects of the file system without being led astray.
 
+use crate::plan;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
@@ -69,15 +70,32 @@ pub(crate) fn pin_target(dir: impl AsFd, name: &Name) -> nix::Result<OwnedFd> {
     retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how))
 }
 
-/// Makes a regular file that must not be there yet, and opens it.
+/// Whether something is mounted at an entry of a directory: the kernel does not go there without crossing into it.
+pub(crate) fn is_mount_point(dir: impl AsFd, name: &Name) -> nix::Result<bool> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_XDEV);
+    match retry_busy(|| openat2(dir.as_fd(), name.as_os_str(), how)) {
+        Ok(_) => Ok(false),
+        Err(Errno::EXDEV) => Ok(true),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Makes a regular file that must not be there yet, and opens it. In a dry run that is refused: `EROFS`.
 pub(crate) fn create_file(dir: impl AsFd, name: &Name, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+    plan::confirm_real()?;
     let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     super::socket::retry(|| nix::fcntl::openat(dir.as_fd(), name.as_os_str(), flags, mode))
 }
 
 /// Opens exactly the pinned object for use. Never blocks: callers have looked at its type, and
 /// `O_NONBLOCK` keeps even files of kernel file systems from waiting.
+/// In a dry run nothing is opened for writing: `EROFS`.
 pub(crate) fn reopen(pinned: impl AsFd, flags: OFlag) -> nix::Result<OwnedFd> {
+    if flags.intersects(OFlag::O_WRONLY | OFlag::O_RDWR) {
+        plan::confirm_real()?;
+    }
     let path = format!("/proc/self/fd/{}", pinned.as_fd().as_raw_fd());
     let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     super::socket::retry(|| nix::fcntl::open(path.as_str(), flags, Mode::empty()))

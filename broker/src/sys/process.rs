@@ -59,11 +59,18 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 
 /// Signals exactly this process (pidfd_send_signal(2)).
 pub(crate) fn signal(process: impl AsFd, signal: Signal) -> nix::Result<()> {
+    send(process, signal as libc::c_int)
+}
+
+/// Whether the kernel would let a process be signalled: an error says why not.
+pub(crate) fn may_signal(process: impl AsFd) -> nix::Result<()> {
+    send(process, 0)
+}
+
+fn send(process: impl AsFd, signal: libc::c_int) -> nix::Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the kernel takes a null `siginfo_t` as "as kill(2) would".
-    let result = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_fd().as_raw_fd(), signal as libc::c_int, none, 0)
-    };
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_fd().as_raw_fd(), signal, none, 0) };
     Errno::result(result).map(drop)
 }
 

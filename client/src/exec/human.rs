@@ -1,5 +1,6 @@
 //! What people are shown, while a run goes on and when it has ended.
 
+use super::changes::summary;
 use super::options::Format;
 use super::result::{End, Report};
 use super::terminal::{Channel, Progress, Style};
@@ -86,7 +87,7 @@ impl Screen {
         self.complain(Style::Bad, "error:", message);
     }
 
-    /// Shows a result: output, with `--verbose` metrics and alarms, and what went wrong.
+    /// Shows a result: output, with `--verbose` metrics and alarms, what a dry run would have changed, and what went wrong.
     pub(crate) fn present(&mut self, end: &End, report: &Report<'_>, output: &[u8]) -> io::Result<()> {
         self.clear();
         let mut text = Vec::new();
@@ -104,10 +105,22 @@ impl Screen {
             text.extend_from_slice(self.details(report).as_bytes());
         }
         write_flushed_bytes(io::stdout().lock(), &text)?;
+        self.list_changes(report);
         if let Some(message) = message {
             self.complain(Style::Bad, "error:", &message);
         }
         Ok(())
+    }
+
+    /// What would have been changed, on standard error: standard output is the script's.
+    fn list_changes(&self, report: &Report<'_>) {
+        let Some((count, changes)) = report.changes() else { return };
+        let mut text = format!("{} {}\n", self.err.paint(Style::Doubtful, "dry run:"), summary(count));
+        for change in changes {
+            text += &self.err.text(&change.lines());
+            text.push('\n');
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
     fn details(&self, report: &Report<'_>) -> String {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod changes;
 mod exit;
 mod follow;
 mod human;
@@ -67,7 +68,7 @@ fn main() -> ExitCode {
         }
         Err(Break::Output(error)) => return unwritten(&mut screen, &error),
     };
-    let report = Report::new(&end, &record, is_measured(&options), begun.elapsed());
+    let report = Report::new(&end, &record, options.dry_run, is_measured(&options), begun.elapsed());
     let written = match options.format() {
         Format::Json => serde_json::to_vec(&report).map_err(io::Error::from).and_then(|text| write(&text)),
         Format::PrettyJson => serde_json::to_vec_pretty(&report).map_err(io::Error::from).and_then(|text| write(&text)),
@@ -107,6 +108,7 @@ fn perform(options: &Options, screen: &mut Screen, record: &mut Record, kept: &m
     submission.measure = is_measured(options);
     submission.progress = screen.shows_progress();
     submission.reason.clone_from(&options.reason);
+    submission.dry_run = options.dry_run;
     let run = match submit(options, submission) {
         Ok(run) => kept.insert(run),
         Err(error) => return Ok(End::Broker(error)),

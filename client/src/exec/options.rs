@@ -51,6 +51,14 @@ pub(crate) struct Options {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
+    /// Decide everything, change nothing, and list what would be changed
+    ///
+    /// Reads are real, and what was planned is seen by what is read later in the run. Programs are not run: they seem to end well
+    /// without a word. What cannot be known ends the script with an error that says so. The list stands on standard error, in
+    /// JSON under `changes`.
+    #[arg(long, conflicts_with = "list")]
+    pub(crate) dry_run: bool,
+
     /// Why it is run, for policies that ask: a ticket, a sentence
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub(crate) reason: Option<String>,

@@ -1,6 +1,6 @@
 //! What a run has said so far.
 
-use rex_client::{Alarm, Event, Level, Log, Metric};
+use rex_client::{Alarm, Change, Event, Level, Log, Metric};
 use std::collections::VecDeque;
 
 /// How many log messages are kept; of more, the latest.
@@ -16,6 +16,8 @@ pub(crate) struct Record {
     /// One for each name.
     pub(crate) metrics: Vec<(u64, Metric)>,
     pub(crate) alarms: Vec<Alarm>,
+    /// What would have been changed.
+    pub(crate) changes: Vec<Change>,
     logs: VecDeque<(u64, Log)>,
     logs_lost: bool,
 }
@@ -30,6 +32,7 @@ impl Record {
                 self.metrics.push((at, metric));
             }
             Event::Alarm(alarm) => self.alarms.push(alarm),
+            Event::Change(change) => self.changes.push(change),
             Event::Log(at, log) => {
                 self.logs.push_back((at, log));
                 if self.logs.len() > LOGS {

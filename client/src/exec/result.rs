@@ -1,5 +1,6 @@
 //! The result of a run, in the form that its JSON has.
 
+use super::changes::ChangeReport;
 use super::exit::Exit;
 use super::record::{LogLine, Record};
 use jiff::Timestamp;
@@ -35,6 +36,15 @@ pub(crate) struct Report<'a> {
     metrics: Vec<MetricReport<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<Vec<LogReport<'a>>>,
+    /// Whether anything was changed, or in a dry run would have been. A program that was run counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<bool>,
+    /// How many operations have changed something; in a dry run, how many changes there would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_count: Option<u64>,
+    /// Of a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<ChangeReport<'a>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,7 +167,7 @@ enum Fault {
 impl<'a> Report<'a> {
     /// The result of a run that ended so and said this. `measured` tells whether the run's use of the machine belongs
     /// into it; `elapsed` is the time it took where no outcome tells that.
-    pub(crate) fn new(end: &End, record: &'a Record, measured: bool, elapsed: Duration) -> Self {
+    pub(crate) fn new(end: &End, record: &'a Record, dry_run: bool, measured: bool, elapsed: Duration) -> Self {
         let fault = end.fault();
         let kind = fault.map(|(_, kind)| kind);
         let output = match kind {
@@ -180,6 +190,10 @@ impl<'a> Report<'a> {
             })
             .collect();
         alarms.extend(own_alarms(kind, &message));
+        let count = match end {
+            End::Outcome(outcome) => Some(outcome.usage.changes),
+            _ => None,
+        };
         let has_logs = !matches!(kind, Some(Fault::Before | Fault::Arguments | Fault::Reserved));
         Self {
             output,
@@ -188,12 +202,20 @@ impl<'a> Report<'a> {
             alarms,
             metrics,
             logs: has_logs.then(|| record.logs().map(LogReport::new).collect()),
+            changed: count.map(|count| count > 0),
+            change_count: count,
+            changes: dry_run.then(|| record.changes.iter().map(ChangeReport::new).collect()),
         }
     }
 
     /// The alarms, the script's before ours.
     pub(crate) fn alarms(&self) -> &[AlarmReport<'a>] {
         &self.alarms
+    }
+
+    /// What would have been changed, and how much that is in all; nothing but in a dry run that has an outcome.
+    pub(crate) fn changes(&self) -> Option<(u64, &[ChangeReport<'a>])> {
+        self.change_count.zip(self.changes.as_deref())
     }
 
     /// The metrics, the script's before ours.

@@ -104,6 +104,7 @@ fn join(mut own: Options, remote: Options) -> Result<Options, Fault> {
         memory,
         list,
         non_interactive,
+        dry_run,
         script_file,
         policy_file,
         script_arguments_file,
@@ -146,6 +147,7 @@ fn join(mut own: Options, remote: Options) -> Result<Options, Fault> {
     own.bundle |= bundle;
     own.verbose |= verbose;
     own.list |= list;
+    own.dry_run |= dry_run;
     own.non_interactive |= non_interactive;
     let is_fixed = |name: &str| own.assignments.iter().chain(&own.arg_json).any(|(own, _)| own == name);
     if let Some((name, _)) = assignments.iter().chain(&arg_json).find(|(name, _)| is_fixed(name)) {

@@ -3,7 +3,7 @@
 use super::Object;
 use crate::handle::File;
 use crate::text::Text;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Set the permission bits of an open file or directory. Asks `chmod` on it.
@@ -20,6 +20,7 @@ pub struct SetMode {
 impl Operation for SetMode {
     type Reply = ();
     const NAME: &'static str = "fs.set_mode";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileChmod];
 }
 
@@ -39,6 +40,7 @@ pub struct SetOwner {
 impl Operation for SetOwner {
     type Reply = ();
     const NAME: &'static str = "fs.set_owner";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileChown];
 }
 
@@ -62,6 +64,7 @@ pub struct ReadAttribute {
 impl Operation for ReadAttribute {
     type Reply = serde_bytes::ByteBuf;
     const NAME: &'static str = "fs.read_attribute";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileSetXAttr];
 }
 
@@ -79,5 +82,6 @@ pub struct WriteAttribute {
 impl Operation for WriteAttribute {
     type Reply = ();
     const NAME: &'static str = "fs.write_attribute";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileSetXAttr];
 }

@@ -1,7 +1,7 @@
 //! The content of files as a whole: its length, its copies, and reading it without the session in between.
 
 use crate::handle::File;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Cut an open file, or let it grow with zero bytes (`ftruncate(2)`). Asks `write` on it.
@@ -16,6 +16,7 @@ pub struct Truncate {
 impl Operation for Truncate {
     type Reply = ();
     const NAME: &'static str = "fs.truncate";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId];
 }
 
@@ -32,6 +33,7 @@ pub struct Allocate {
 impl Operation for Allocate {
     type Reply = ();
     const NAME: &'static str = "fs.allocate";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId];
 }
 
@@ -54,6 +56,7 @@ pub struct CopyFile {
 impl Operation for CopyFile {
     type Reply = ();
     const NAME: &'static str = "fs.copy_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileRead, Action::FileWrite, Action::FileSetId];
 }
 
@@ -79,5 +82,6 @@ pub struct Donated {
 impl Operation for Donate {
     type Reply = Donated;
     const NAME: &'static str = "fs.donate";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }

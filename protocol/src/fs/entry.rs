@@ -3,7 +3,7 @@
 use crate::handle::{Dir, File, Link, Listing};
 use crate::path::{AbsPath, Name};
 use crate::text::Text;
-use crate::{Action, Failure, Handle, Operation};
+use crate::{Action, Effect, Failure, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// What stands in a directory.
@@ -62,6 +62,7 @@ pub struct Entries {
 impl Operation for ListDir {
     type Reply = Entries;
     const NAME: &'static str = "fs.list_dir";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }
 
@@ -82,6 +83,7 @@ pub struct MakeDir {
 impl Operation for MakeDir {
     type Reply = ();
     const NAME: &'static str = "fs.make_dir";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate];
 }
 
@@ -139,6 +141,7 @@ pub struct Metadata {
 impl Operation for Stat {
     type Reply = Metadata;
     const NAME: &'static str = "fs.stat";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileStat];
 }
 
@@ -162,6 +165,7 @@ impl Operation for StatEntries {
     /// In the order of the request, as many as one reply carries and at least one: ask again for the rest.
     type Reply = Vec<Result<Metadata, Failure>>;
     const NAME: &'static str = "fs.stat_entries";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileStat, Action::FileOpen];
 }
 
@@ -177,6 +181,7 @@ pub struct DeleteFile {
 impl Operation for DeleteFile {
     type Reply = ();
     const NAME: &'static str = "fs.delete_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileDelete];
 }
 
@@ -192,5 +197,6 @@ pub struct DeleteDir {
 impl Operation for DeleteDir {
     type Reply = ();
     const NAME: &'static str = "fs.delete_dir";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileDelete];
 }

@@ -2,7 +2,7 @@
 
 use crate::handle::{File, Program};
 use crate::text::{Chunk, Text};
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Run exactly the open file as a program.
@@ -46,6 +46,7 @@ pub enum Argument {
 impl Operation for Execute {
     type Reply = Handle<Program>;
     const NAME: &'static str = "fs.execute";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileExecute];
 }
 
@@ -80,6 +81,7 @@ pub enum Exit {
 impl Operation for Follow {
     type Reply = ProgramOutput;
     const NAME: &'static str = "fs.follow";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileExecute, Action::FileOpen, Action::FileRead];
 }
 
@@ -103,5 +105,6 @@ pub struct RunDebugger {
 impl Operation for RunDebugger {
     type Reply = Handle<Program>;
     const NAME: &'static str = "fs.run_debugger";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileRead];
 }

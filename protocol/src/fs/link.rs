@@ -2,7 +2,7 @@
 
 use crate::handle::{Dir, Link};
 use crate::path::{AbsPath, Name, PATH_BYTES};
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Open a symbolic link itself. Asks `open` on it, as a file.
@@ -26,6 +26,7 @@ pub struct OpenedLink {
 impl Operation for OpenLink {
     type Reply = OpenedLink;
     const NAME: &'static str = "fs.open_link";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen];
 }
 
@@ -41,6 +42,7 @@ pub struct ReadLink {
 impl Operation for ReadLink {
     type Reply = LinkText;
     const NAME: &'static str = "fs.read_link";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }
 
@@ -54,6 +56,7 @@ pub struct ReadOpenLink {
 impl Operation for ReadOpenLink {
     type Reply = LinkText;
     const NAME: &'static str = "fs.read_open_link";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }
 
@@ -76,6 +79,7 @@ pub struct MakeLink {
 impl Operation for MakeLink {
     type Reply = ();
     const NAME: &'static str = "fs.make_link";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileCreate, Action::FileDelete];
 }
 

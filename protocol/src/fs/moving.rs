@@ -3,7 +3,7 @@
 use super::{OpenedDir, OpenedFile};
 use crate::handle::{Dir, File};
 use crate::path::Name;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// What a move may ask, most of it only to cross file systems.
@@ -37,6 +37,7 @@ impl Operation for MoveFile {
     /// The file at its new place, open as it was.
     type Reply = OpenedFile;
     const NAME: &'static str = "fs.move_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = MOVING;
 }
 
@@ -64,5 +65,6 @@ impl Operation for MoveDir {
     /// The directory at its new place.
     type Reply = OpenedDir;
     const NAME: &'static str = "fs.move_dir";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = MOVING;
 }

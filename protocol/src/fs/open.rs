@@ -3,7 +3,7 @@
 use super::EntryKind;
 use crate::handle::{Dir, File};
 use crate::path::{AbsPath, Name};
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Open a directory, or make and open it.
@@ -39,6 +39,7 @@ pub struct OpenedDir {
 impl Operation for OpenDir {
     type Reply = OpenedDir;
     const NAME: &'static str = "fs.open_dir";
+    const EFFECT: Effect<Self> = Effect::Depends(|request| request.create.is_some());
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate];
 }
 
@@ -58,6 +59,7 @@ pub struct OpenSubdir {
 impl Operation for OpenSubdir {
     type Reply = OpenedDir;
     const NAME: &'static str = "fs.open_subdir";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen];
 }
 
@@ -98,6 +100,7 @@ pub struct OpenedFile {
 impl Operation for OpenFile {
     type Reply = OpenedFile;
     const NAME: &'static str = "fs.open_file";
+    const EFFECT: Effect<Self> = Effect::Depends(|request| request.create.is_some());
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate, Action::FileWrite];
 }
 
@@ -139,5 +142,6 @@ impl Entry {
 impl Operation for OpenEntry {
     type Reply = Entry;
     const NAME: &'static str = "fs.open_entry";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen];
 }

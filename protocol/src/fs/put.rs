@@ -3,7 +3,7 @@
 use crate::handle::{Dir, Draft};
 use crate::path::Name;
 use crate::text::{Chunk, Text};
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// The way to something below an open directory: 1 to [`STEPS`] names, no link on it.
@@ -67,6 +67,7 @@ pub struct BeginFile {
 impl Operation for BeginFile {
     type Reply = Handle<Draft>;
     const NAME: &'static str = "fs.begin_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileCreate, Action::FileWrite];
 }
 
@@ -82,6 +83,7 @@ pub struct AddToFile {
 impl Operation for AddToFile {
     type Reply = ();
     const NAME: &'static str = "fs.add_to_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileWrite];
 }
 
@@ -100,6 +102,7 @@ pub struct CommitFile {
 impl Operation for CommitFile {
     type Reply = ();
     const NAME: &'static str = "fs.commit_file";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileCreate, Action::FileWrite, Action::FileChmod, Action::FileChown];
 }
 
@@ -119,5 +122,6 @@ pub struct PutDir {
 impl Operation for PutDir {
     type Reply = ();
     const NAME: &'static str = "fs.put_dir";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileCreate, Action::FileOpen, Action::FileChmod, Action::FileChown];
 }

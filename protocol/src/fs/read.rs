@@ -2,7 +2,7 @@
 
 use crate::handle::File;
 use crate::text::Chunk;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Read from an open file.
@@ -22,6 +22,7 @@ pub struct Read {
 impl Operation for Read {
     type Reply = Chunk;
     const NAME: &'static str = "fs.read";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }
 
@@ -52,5 +53,6 @@ pub struct RedactedLines {
 impl Operation for ReadRedacted {
     type Reply = RedactedLines;
     const NAME: &'static str = "fs.read_redacted";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRedactedRead, Action::FileOpen, Action::FileRead];
 }

@@ -4,7 +4,7 @@ use super::OpenedFile;
 use crate::handle::{Dir, File};
 use crate::path::Name;
 use crate::text::Chunk;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Give an open file new content.
@@ -48,6 +48,7 @@ pub struct Written {
 impl Operation for Write {
     type Reply = Written;
     const NAME: &'static str = "fs.write";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileWrite, Action::FileSetId, Action::FileCreate];
 }
 
@@ -65,5 +66,6 @@ pub struct Touch {
 impl Operation for Touch {
     type Reply = ();
     const NAME: &'static str = "fs.touch";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileCreate];
 }

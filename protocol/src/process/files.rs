@@ -3,7 +3,7 @@
 use super::Identity;
 use crate::path::AbsPath;
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// List what processes use of the file system, a page at a time.
@@ -114,5 +114,6 @@ pub struct OpenFile {
 impl Operation for ListOpenFiles {
     type Reply = OpenFiles;
     const NAME: &'static str = "process.list_files";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileRead, Action::ProcessListFds];
 }

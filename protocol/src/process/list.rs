@@ -2,7 +2,7 @@
 
 use super::{COMMAND, NAME};
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// List processes by their numbers, a page at a time; each as it is at that moment.
@@ -93,5 +93,6 @@ pub struct Machine {
 impl Operation for ListProcesses {
     type Reply = Processes;
     const NAME: &'static str = "process.list";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::ProcessList, Action::FileOpen, Action::FileRead];
 }

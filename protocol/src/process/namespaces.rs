@@ -2,7 +2,7 @@
 
 use crate::handle::{Entry, Handle};
 use crate::path::Name;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// The directory that holds network namespaces by name (ip-netns(8)).
@@ -28,6 +28,7 @@ pub struct EnterNamespaces {
 impl Operation for EnterNamespaces {
     type Reply = Handle<Entry>;
     const NAME: &'static str = "process.enter";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::ProcessMountNamespace, Action::ProcessNetworkNamespace];
 }
 
@@ -43,5 +44,6 @@ pub struct EnterNetwork {
 impl Operation for EnterNetwork {
     type Reply = Handle<Entry>;
     const NAME: &'static str = "process.enter_network";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileNetworkNamespace, Action::FileOpen];
 }

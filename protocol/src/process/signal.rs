@@ -2,7 +2,7 @@
 
 use super::{COMMAND, Identity, NAME};
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Signal a process.
@@ -54,5 +54,6 @@ pub struct Signalled {
 impl Operation for Signal {
     type Reply = Signalled;
     const NAME: &'static str = "process.signal";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::ProcessKill, Action::ProcessInterrupt];
 }

@@ -1,7 +1,7 @@
 //! The backtrace of a process that runs.
 
 use crate::handle::{Handle, Program};
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Have the system's debugger stop a process, tell where each of its threads is, and let it go on. What it says comes by
@@ -30,5 +30,6 @@ impl Trace {
 impl Operation for Trace {
     type Reply = Handle<Program>;
     const NAME: &'static str = "process.trace";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::ProcessTrace, Action::ProcessMountNamespace, Action::FileOpen];
 }

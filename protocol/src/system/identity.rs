@@ -1,7 +1,7 @@
 //! What the system is called, and what it runs on.
 
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Ask for the names of the system (`uname(2)`). Asks `list` on the system's information.
@@ -26,6 +26,7 @@ pub struct SystemNames {
 impl Operation for Uname {
     type Reply = SystemNames;
     const NAME: &'static str = "system.uname";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::SysinfoList];
 }
 
@@ -37,5 +38,6 @@ impl Operation for OnlineProcessors {
     /// Their numbers as the kernel lists them (`/sys/devices/system/cpu/online`): `0-3,8`.
     type Reply = Text<4096>;
     const NAME: &'static str = "system.online_processors";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::SysinfoList];
 }

@@ -1,7 +1,7 @@
 //! Network interfaces.
 
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -37,5 +37,6 @@ pub struct Interface {
 impl Operation for ListInterfaces {
     type Reply = Interfaces;
     const NAME: &'static str = "system.list_interfaces";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::SysinfoList];
 }

@@ -2,7 +2,7 @@
 
 use crate::handle::Log;
 use crate::text::Chunk;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Read the kernel's log, from the oldest message that it still has.
@@ -32,5 +32,6 @@ pub struct LogPage {
 impl Operation for ReadLog {
     type Reply = LogPage;
     const NAME: &'static str = "system.read_log";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }

@@ -1,7 +1,7 @@
 //! Mounted file systems.
 
 use crate::path::AbsPath;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Ask how full the file system is that is mounted somewhere.
@@ -30,6 +30,7 @@ pub struct MountUsage {
 impl Operation for StatMount {
     type Reply = MountUsage;
     const NAME: &'static str = "system.stat_mount";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileStat];
 }
 
@@ -46,5 +47,6 @@ pub struct Unmount {
 impl Operation for Unmount {
     type Reply = ();
     const NAME: &'static str = "system.unmount";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::FileUnmount];
 }

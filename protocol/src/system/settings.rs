@@ -1,7 +1,7 @@
 //! Kernel settings from files.
 
 use crate::handle::Program;
-use crate::{Action, Handle, Operation};
+use crate::{Action, Effect, Handle, Operation};
 use serde::{Deserialize, Serialize};
 
 /// Have `/usr/sbin/sysctl --system` load the kernel's settings from the system's configuration, as root.
@@ -22,5 +22,6 @@ impl LoadSettings {
 impl Operation for LoadSettings {
     type Reply = Handle<Program>;
     const NAME: &'static str = "system.load_settings";
+    const EFFECT: Effect<Self> = Effect::Changes;
     const ACTIONS: &'static [Action] = &[Action::SysctlLoad, Action::FileOpen];
 }

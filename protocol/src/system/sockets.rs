@@ -2,7 +2,7 @@
 
 use crate::fs::OpenedFile;
 use crate::text::Text;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// A kind of sockets, of which the kernel keeps a table.
@@ -46,6 +46,7 @@ pub struct OpenSockets {
 impl Operation for OpenSockets {
     type Reply = OpenedFile;
     const NAME: &'static str = "system.open_sockets";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileRead];
 }
 
@@ -89,5 +90,6 @@ pub struct SocketOwner {
 impl Operation for ListSocketOwners {
     type Reply = SocketOwners;
     const NAME: &'static str = "system.list_socket_owners";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileOpen, Action::FileRead];
 }

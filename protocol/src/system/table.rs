@@ -1,7 +1,7 @@
 //! The kernel's tables.
 
 use crate::fs::OpenedFile;
-use crate::{Action, Operation};
+use crate::{Action, Effect, Operation};
 use serde::{Deserialize, Serialize};
 
 /// A table of the kernel that is read by its path.
@@ -42,5 +42,6 @@ pub struct OpenTable {
 impl Operation for OpenTable {
     type Reply = OpenedFile;
     const NAME: &'static str = "system.open_table";
+    const EFFECT: Effect<Self> = Effect::Looks;
     const ACTIONS: &'static [Action] = &[Action::FileRead];
 }

@@ -92,6 +92,7 @@ pub(crate) fn general(failure: &Failure, path: &AbsPath) -> Error {
         | FailureKind::NoUnit
         | FailureKind::Job
         | FailureKind::OnlyForWorkers
+        | FailureKind::NotKnown
         | FailureKind::Limit(_) => (Io::Other, message.to_owned()),
     };
     Error::because(failure, kind, text)

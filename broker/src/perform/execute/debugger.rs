@@ -12,6 +12,7 @@ use super::{c_string, program_name};
 use crate::authz::{Demand, Granted};
 use crate::perform::fs::OpenRegularFile;
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan;
 use crate::session::State;
 use caps::Capability;
 use nix::unistd::geteuid;
@@ -62,6 +63,9 @@ impl Perform for RunDebugger {
         let target = target.into_inner();
         let demands = target.demands();
         let DebuggerTarget { debugger, executable, core, arguments } = target;
+        if [&debugger, &executable, &core].iter().any(|file| plan::shadow(&*file.fd).is_some()) {
+            return Err(plan::not_known("what the debugger would say of files that it would have changed").into());
+        }
         let privileged = geteuid().is_root();
         let mut all = vec![program_name(&debugger)?];
         for argument in &arguments {

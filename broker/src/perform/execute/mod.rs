@@ -15,14 +15,16 @@ mod settings;
 mod start;
 mod trace;
 
-pub(crate) use running::Running;
+pub(crate) use running::Started;
 
-use crate::authz::{Context, Demand, Granted, ProgramContext, tags};
+use crate::authz::{Context, Demand, Granted, ProgramContext, tags, told};
 use crate::perform::fs::OpenRegularFile;
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan::{self, About, Planned};
 use crate::session::State;
 use confine::Walls;
 use identity::Identity;
+use rex_protocol::change::Act;
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::fs::{ARGUMENTS, Argument, Execute, Follow, ProgramOutput};
 use rex_protocol::handle::Program;
@@ -72,10 +74,7 @@ impl Perform for Execute {
         let target = target.into_inner();
         let demand = target.demand();
         let ExecuteTarget { file, identity, context } = target;
-        if file.write || !file.read {
-            let message = format!("`{}` is open for writing", file.path);
-            return Err(Failure::new(FailureKind::NotReadOnly, message).into());
-        }
+        confirm_read_only(&file)?;
         let capabilities = identity::capabilities(&context.capabilities)?;
         identity::confirm_said(state, &demand, &identity, &context)?;
         let walls = Walls::for_caller(state, &file, &capabilities, context.namespace.is_some())?;
@@ -95,22 +94,48 @@ impl Perform for Execute {
         let running = command.start(vec![demand])?;
         Ok(state.handles.add_program(running)?)
     }
+
+    // What it would do is not known: it is listed, and seems to have ended well without a word.
+    fn plan(target: Granted<ExecuteTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        state.handles.confirm_room_for_program()?;
+        let target = target.into_inner();
+        let demand = target.demand();
+        let ExecuteTarget { file, identity, context } = target;
+        confirm_read_only(&file)?;
+        identity::capabilities(&context.capabilities)?;
+        identity::confirm_said(state, &demand, &identity, &context)?;
+        arguments(&file, &context.arguments)?;
+        environment(&context.environment)?;
+        let mut planned = Planned::on(Act::Execute, About::File(file.path.clone()));
+        for (name, value) in told::program(&context, state.is_sensitive()) {
+            planned = planned.with(&name, None, Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        }
+        plan::note(planned);
+        Ok(state.handles.add_program(Started::Planned(vec![demand]))?)
+    }
 }
 
 impl Perform for Follow {
-    type Target = Rc<Running>;
+    type Target = Rc<Started>;
 
     fn target(self, state: &mut State) -> Result<Self::Target, Stop> {
         state.handles.program(self.program)
     }
 
-    fn demands(running: &Self::Target) -> Demands {
-        Demands::all(running.demands.clone())
+    fn demands(program: &Self::Target) -> Demands {
+        Demands::all(program.demands().to_vec())
     }
 
-    fn perform(running: Granted<Self::Target>, _: &mut State) -> Result<ProgramOutput, Stop> {
-        Ok(running.into_inner().follow()?)
+    fn perform(program: Granted<Self::Target>, _: &mut State) -> Result<ProgramOutput, Stop> {
+        Ok(program.into_inner().follow()?)
     }
+}
+
+fn confirm_read_only(file: &OpenRegularFile) -> Result<(), Failure> {
+    if file.read && !file.write {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::NotReadOnly, format!("`{}` is open for writing", file.path)))
 }
 
 /// Refuses what policy could not be told unambiguously, and what no program can be given.

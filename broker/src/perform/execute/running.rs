@@ -33,11 +33,44 @@ pub(super) enum Tree {
     Descendants,
 }
 
+/// A program that a script has started.
+#[derive(Debug)]
+pub(crate) enum Started {
+    /// It runs.
+    Running(Running),
+    /// In a dry run it does not: it has put out nothing, and ended well. This is asked of policy when it is followed.
+    Planned(Vec<Demand>),
+}
+
+impl Started {
+    /// What policy is asked when it is followed.
+    pub(super) fn demands(&self) -> &[Demand] {
+        match self {
+            Started::Running(running) => &running.demands,
+            Started::Planned(demands) => demands,
+        }
+    }
+
+    /// What it has put out since the last time; waits a little where there is nothing.
+    pub(super) fn follow(&self) -> Result<ProgramOutput, Failure> {
+        match self {
+            Started::Running(running) => running.follow(),
+            Started::Planned(_) => Ok(ProgramOutput { ended: Some(Exit::Code(0)), ..ProgramOutput::default() }),
+        }
+    }
+}
+
+impl From<Running> for Started {
+    fn from(running: Running) -> Self {
+        Started::Running(running)
+    }
+}
+
 /// A program that runs. Dropped, it is ended with all that it started.
 #[derive(Debug)]
 pub(crate) struct Running {
     /// What policy is asked when it is followed.
-    pub(super) demands: Vec<Demand>,
+    demands: Vec<Demand>,
     tree: Tree,
     supervisor: (Pid, OwnedFd),
     stdout: OwnedFd,
@@ -70,7 +103,7 @@ impl Running {
     }
 
     /// What it has put out since the last time; waits a little where there is nothing.
-    pub(super) fn follow(&self) -> Result<ProgramOutput, Failure> {
+    fn follow(&self) -> Result<ProgramOutput, Failure> {
         let mut progress = self.progress.borrow_mut();
         self.wait(&progress);
         let stdout = take(&self.stdout, &mut progress.stdout_open);

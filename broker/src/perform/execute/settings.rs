@@ -5,13 +5,16 @@
 
 use super::confine::Walls;
 use super::identity::Identity;
+use super::running::Started;
 use super::start::Command;
 use super::{c_string, program_name};
 use crate::authz::{Demand, Granted, Resource};
 use crate::perform::fs::{dir_demand, file_demand, open_program};
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan::{self, Planned};
 use crate::session::State;
 use nix::unistd::geteuid;
+use rex_protocol::change::Act;
 use rex_protocol::handle::Program;
 use rex_protocol::path::AbsPath;
 use rex_protocol::system::LoadSettings;
@@ -50,5 +53,13 @@ impl Perform for LoadSettings {
         };
         let running = command.start(vec![file_demand(Action::FileOpen, &path)])?;
         Ok(state.handles.add_program(running)?)
+    }
+
+    fn plan(path: Granted<AbsPath>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        let path = path.into_inner();
+        state.handles.confirm_room_for_program()?;
+        open_program(&path)?;
+        plan::note(Planned::other(Act::Reload, "kernel settings"));
+        Ok(state.handles.add_program(Started::Planned(vec![file_demand(Action::FileOpen, &path)]))?)
     }
 }

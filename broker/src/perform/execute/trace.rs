@@ -7,14 +7,17 @@
 
 use super::confine::Walls;
 use super::identity::Identity;
+use super::running::Started;
 use super::start::Command;
 use super::{c_string, program_name};
 use crate::authz::{Demand, Granted};
 use crate::perform::fs::{dir_demand, file_demand, open_program};
 use crate::perform::process::{Pinned, asked_about, no_process};
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan::{self, Planned};
 use crate::session::State;
 use nix::unistd::geteuid;
+use rex_protocol::change::Act;
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::handle::Program;
 use rex_protocol::path::AbsPath;
@@ -54,12 +57,7 @@ impl Perform for Trace {
 
     fn perform(target: Granted<TraceTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
         state.handles.confirm_room_for_program()?;
-        let TraceTarget { request: Trace { pid, .. }, pinned, named, .. } = target.into_inner();
-        let pinned = pinned.ok_or_else(|| no_process(pid))?;
-        if pinned.is_ours() {
-            let message = format!("cannot trace the broker's own process {pid}");
-            return Err(Failure::new(FailureKind::Refused { errno: libc::EACCES }, message).into());
-        }
+        let (pid, pinned, named) = target.into_inner().confirmed()?;
         let debugger = open_program(&known(Self::DEBUGGER)?)?;
         let identity = match geteuid().is_root() {
             true => {
@@ -103,6 +101,28 @@ impl Perform for Trace {
         };
         let running = command.start(open_demands(&named))?.about(pinned.into_process());
         Ok(state.handles.add_program(running)?)
+    }
+
+    // To tell where its threads are it would have to be stopped.
+    fn plan(target: Granted<TraceTarget>, state: &mut State) -> Result<Handle<Program>, Stop> {
+        state.handles.confirm_room_for_program()?;
+        let (pid, _, named) = target.into_inner().confirmed()?;
+        open_program(&known(Self::DEBUGGER)?)?;
+        plan::note(Planned::other(Act::Trace, pid.to_string()));
+        Ok(state.handles.add_program(Started::Planned(open_demands(&named)))?)
+    }
+}
+
+impl TraceTarget {
+    /// The process, if it is there and none of ours.
+    fn confirmed(self) -> Result<(u32, Pinned, AbsPath), Failure> {
+        let TraceTarget { request: Trace { pid, .. }, pinned, named, .. } = self;
+        let pinned = pinned.ok_or_else(|| no_process(pid))?;
+        if pinned.is_ours() {
+            let message = format!("cannot trace the broker's own process {pid}");
+            return Err(Failure::new(FailureKind::Refused { errno: libc::EACCES }, message));
+        }
+        Ok((pid, pinned, named))
     }
 }
 

@@ -4,13 +4,12 @@ use super::stat::Opened;
 use super::*;
 use crate::authz::{Context, Granted};
 use crate::perform::{Demands, Perform};
+use crate::plan::{About, Planned};
 use crate::sys::xattr;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
-use nix::unistd::{Gid, Group, Uid, User, fchownat};
+use nix::unistd::{Gid, Group, Uid, User};
+use rex_protocol::change::Act;
 use rex_protocol::fs::{ATTRIBUTE, ReadAttribute, SELINUX, SetMode, SetOwner, WriteAttribute};
 use std::ffi::CString;
-use std::os::fd::AsRawFd;
 
 /// The bits that can be set: neither set-id bits nor the sticky bit.
 const MODES: u32 = 0o777;
@@ -26,7 +25,7 @@ impl Perform for SetMode {
         Demands::all(vec![object.demand(Action::FileChmod)])
     }
 
-    fn perform(target: Granted<Self::Target>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<(), Stop> {
         let (object, mode) = target.into_inner();
         if mode > MODES {
             let message = format!("permissions must be in the range 0-777 octal, not 0o{mode:o}");
@@ -35,11 +34,17 @@ impl Perform for SetMode {
         if let Opened::Link(link) = &object {
             return Err(refused(Errno::EOPNOTSUPP, "set the mode of the link", &link.path).into());
         }
-        // A pinned directory can only be changed by way of this name, which stands for the descriptor (proc_pid_fd(5)).
-        let itself = format!("/proc/self/fd/{}", object.descriptor().as_raw_fd());
-        let (here, mode) = (nix::fcntl::AT_FDCWD, Mode::from_bits_truncate(mode));
-        fchmodat(here, itself.as_str(), mode, FchmodatFlags::FollowSymlink)
-            .map_err(|errno| refused(errno, "set the mode of", object.path()).into())
+        let changed = act::set_mode(object.descriptor(), object.path(), mode)
+            .map_err(|errno| refused(errno, "set the mode of", object.path()))?;
+        if !changed {
+            state.changes_nothing();
+        }
+        Ok(())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -54,15 +59,25 @@ impl Perform for SetOwner {
         Demands::all(vec![object.demand(Action::FileChown)])
     }
 
-    fn perform(target: Granted<Self::Target>, _: &mut State) -> Result<(), Stop> {
+    fn perform(target: Granted<Self::Target>, state: &mut State) -> Result<(), Stop> {
         let (object, user, group) = target.into_inner();
         let uid = user.map(|name| user_id(&name)).transpose()?;
         let gid = group.map(|name| group_id(&name)).transpose()?;
         if uid.is_none() && gid.is_none() {
+            state.changes_nothing();
             return Ok(());
         }
-        fchownat(object.descriptor(), "", uid, gid, AtFlags::AT_EMPTY_PATH)
-            .map_err(|errno| refused(errno, "set the owner of", object.path()).into())
+        let changed = act::set_owner(object.descriptor(), object.path(), uid, gid)
+            .map_err(|errno| refused(errno, "set the owner of", object.path()))?;
+        if !changed {
+            state.changes_nothing();
+        }
+        Ok(())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -110,7 +125,11 @@ impl Perform for ReadAttribute {
 
     fn perform(target: Granted<AttributeTarget>, _: &mut State) -> Result<serde_bytes::ByteBuf, Stop> {
         let target = target.into_inner();
-        let value = xattr::get(&*target.file.fd, &target.supported()?, ATTRIBUTE)
+        let name = target.supported()?;
+        if let Some(value) = plan::shadow(&*target.file.fd).and_then(|shadow| shadow.attribute()) {
+            return Ok(serde_bytes::ByteBuf::from(value));
+        }
+        let value = xattr::get(&*target.file.fd, &name, ATTRIBUTE)
             .map_err(|errno| refused(errno, "read the attribute of", &target.file.path))?;
         Ok(serde_bytes::ByteBuf::from(value))
     }
@@ -135,5 +154,22 @@ impl Perform for WriteAttribute {
         let target = target.into_inner();
         xattr::set(&*target.file.fd, &target.supported()?, &target.value, true)
             .map_err(|errno| refused(errno, "write the attribute of", &target.file.path).into())
+    }
+
+    fn plan(target: Granted<AttributeTarget>, _: &mut State) -> Result<(), Stop> {
+        let target = target.into_inner();
+        let file = &target.file;
+        let fault = |errno| refused(errno, "write the attribute of", &file.path);
+        let (name, planned) = (target.supported()?, plan::shadow(&*file.fd).and_then(|shadow| shadow.attribute()));
+        // It must be there to get another value.
+        let before = match planned {
+            Some(value) => value,
+            None => xattr::get(&*file.fd, &name, ATTRIBUTE).map_err(fault)?,
+        };
+        plan::shadow_for(&file.fd).map_err(fault)?.set_attribute(&target.value);
+        let text = |value: &[u8]| Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned());
+        let planned = Planned::on(Act::Set, About::File(file.path.clone()));
+        plan::note(planned.with(&target.name, text(&before), text(&target.value)));
+        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use super::newfile::set_times;
 use super::read::readable;
 use super::transfer::{copy_content, reserve, set_length, sync};
-use super::write::{may_keep_set_id, shed_set_id};
+use super::write::{may_keep_set_id, plan_shed, shed_set_id};
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
@@ -11,6 +11,9 @@ use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::ftruncate;
 use rex_protocol::fs::{Allocate, CopyFile, Donate, Donated, Truncate};
+
+/// The longest file that a dry run fills up with zeros to a length, in bytes.
+const LENGTH: u64 = 64 * 1024 * 1024;
 
 /// Refuses a file that was not opened for writing.
 pub(super) fn writable(file: &OpenRegularFile) -> Result<(), Failure> {
@@ -28,6 +31,19 @@ pub(crate) struct LengthTarget {
 impl LengthTarget {
     fn signed(&self) -> Result<i64, Failure> {
         i64::try_from(self.length).map_err(|_| refused(Errno::EFBIG, "set the length of", &self.file.path))
+    }
+
+    /// In a dry run gives the file a length.
+    fn plan_length(&self, length: u64, keep_set_id: bool) -> nix::Result<()> {
+        let file = &self.file;
+        writable(file).map_err(|_| Errno::EINVAL)?;
+        plan_shed(file, keep_set_id)?;
+        let whole = plan::shadow_for(&file.fd)?.whole().and_then(|mut whole| {
+            let length = usize::try_from(length).ok().filter(|_| length <= LENGTH).ok_or(plan::NOT_KNOWN)?;
+            whole.resize(length, 0);
+            Ok(whole)
+        });
+        act::plan_content(&file.fd, &file.path, whole, length, Some(&file.path))
     }
 }
 
@@ -47,8 +63,17 @@ impl Perform for Truncate {
         let file = &target.file;
         let fault = |errno| refused(errno, "set the length of", &file.path);
         let keep = may_keep_set_id(file, state)?;
+        if plan::is_on() {
+            target.signed()?;
+            return target.plan_length(target.length, keep).map_err(|errno| fault(errno).into());
+        }
         ftruncate(&*file.fd, target.signed()?).map_err(fault)?;
         shed_set_id(&file.fd, keep).map_err(|errno| fault(errno).into())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -69,11 +94,21 @@ impl Perform for Allocate {
         writable(file)?;
         let fault = |errno| refused(errno, "set space aside for", &file.path);
         let keep = may_keep_set_id(file, state)?;
+        if plan::is_on() {
+            let there = u64::try_from(plan::stat(&*file.fd).map_err(fault)?.st_size).unwrap_or(0);
+            target.signed()?;
+            return target.plan_length(there.max(target.length), keep).map_err(|errno| fault(errno).into());
+        }
         // First without growing it: where there is not enough space it stays as it was.
         reserve(&file.fd, 0, target.length).map_err(fault)?;
         let length = target.signed()?;
         crate::sys::socket::retry(|| fallocate(&*file.fd, FallocateFlags::empty(), 0, length)).map_err(fault)?;
         shed_set_id(&file.fd, keep).map_err(|errno| fault(errno).into())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -108,9 +143,15 @@ impl Perform for CopyFile {
         }
         if inode(&source) == inode(&there) {
             // It is its own copy already.
+            state.changes_nothing();
             return Ok(());
         }
         let keep = may_keep_set_id(&to, state)?;
+        if plan::is_on() {
+            let copied = plan_copy(&from, &to, &source, keep, preserve, state);
+            to.settle(copied.is_ok());
+            return copied.map_err(|errno| refused(errno, "copy to", &to.path).into());
+        }
         let copied = copy(&from, &to, &source, keep, state).and_then(|(fd, length)| {
             state.spent().bytes_written += length;
             if preserve {
@@ -123,6 +164,32 @@ impl Perform for CopyFile {
         to.settle(copied.is_ok());
         copied.map_err(|errno| refused(errno, "copy to", &to.path).into())
     }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
+    }
+}
+
+/// The same, in a dry run.
+fn plan_copy(
+    from: &OpenRegularFile,
+    to: &OpenRegularFile,
+    source: &FileStat,
+    keep_set_id: bool,
+    preserve: bool,
+    state: &mut State,
+) -> nix::Result<()> {
+    let length = u64::try_from(source.st_size).unwrap_or(0);
+    plan_shed(to, keep_set_id)?;
+    let whole = planned::whole(&from.fd);
+    state.spent().bytes_written += whole.as_ref().map_or(length, |whole| whole.len() as u64);
+    act::plan_content(&to.fd, &to.path, whole, length, Some(&from.path))?;
+    if preserve {
+        act::set_mode(&to.fd, &to.path, source.st_mode & 0o777)?;
+        act::plan_times(&to.fd, &to.path, Some(source.st_mtime))?;
+    }
+    Ok(())
 }
 
 /// The content, from the start of both. Gives the destination, open for writing, and how many bytes it has.
@@ -161,7 +228,9 @@ impl Perform for Donate {
         readable(&file)?;
         let fault = |errno| refused(errno, "donate", &file.path);
         // Looked at before it is opened once more: to open a file of a kernel file system may already do something.
-        if !fs::holds_content(&*file.fd).map_err(fault)? {
+        // What a dry run would have made of it is nothing that has a descriptor.
+        let planned = plan::shadow(&*file.fd).is_some_and(|shadow| !matches!(shadow.content(), Ok(None)));
+        if planned || !fs::holds_content(&*file.fd).map_err(fault)? {
             return Err(fault(Errno::EOPNOTSUPP).into());
         }
         // Whatever the handle was opened for: this one can read and nothing else, and has a position of its own.

@@ -3,7 +3,6 @@
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
-use nix::sys::stat::{Mode, mkdirat};
 use rex_protocol::fs::{CreateDir, OpenDir, OpenSubdir, OpenedDir};
 
 impl Perform for OpenDir {
@@ -33,6 +32,9 @@ impl Perform for OpenDir {
                 }
                 None => false,
             };
+            if create.is_some() && !is_new {
+                state.changes_nothing();
+            }
             let pin = Rc::new(pin_directory(&path, Links::Refuse)?);
             // A new one was judged as what is not there yet, as new files are.
             if !is_new {
@@ -41,6 +43,11 @@ impl Perform for OpenDir {
             OpenDirectory { pin, path }
         };
         opened(dir, state)
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -60,8 +67,9 @@ fn make(path: &AbsPath, create: CreateDir, state: &mut State) -> Result<bool, Fa
     if create.recursive {
         return make_below(path, state);
     }
-    let pin = fs::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
-    let made = mkdirat(&pin, name.as_os_str(), Mode::from_bits_truncate(0o777));
+    let pin =
+        planned::pin(&parent, Links::Refuse).map_err(|errno| parent_refused(errno, "open the parent", &parent))?;
+    let made = act::make_dir(act::At { dir: &pin, name: &name, path });
     made.map(|()| true).map_err(|errno| match errno {
         Errno::ENOTDIR => parent_refused(errno, "open the parent", &parent),
         errno => refused(errno, "create", path),
@@ -78,7 +86,7 @@ fn make_below(path: &AbsPath, state: &mut State) -> Result<bool, Failure> {
         let Some(candidate) = (!chain.is_empty()).then(|| chain.remove(0)) else {
             return Err(refused(Errno::ENOENT, "create", path));
         };
-        match fs::pin(&candidate, Links::Refuse) {
+        match planned::pin(&candidate, Links::Refuse) {
             Ok(pin) => break pin,
             Err(Errno::ENOENT) => missing.push(candidate),
             Err(Errno::ELOOP) => return Err(link_not_followed(&candidate)),
@@ -91,13 +99,13 @@ fn make_below(path: &AbsPath, state: &mut State) -> Result<bool, Failure> {
     let mut is_new = false;
     for step in missing.iter().rev() {
         let Some((_, name)) = step.split() else { break };
-        is_new = match mkdirat(&dir, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+        is_new = match act::make_dir(act::At { dir: &dir, name: &name, path: step }) {
             Ok(()) => true,
             // Somebody else has made it just now; a link is refused by the pin that follows.
             Err(Errno::EEXIST) => false,
             Err(errno) => return Err(refused(errno, "create", step)),
         };
-        dir = fs::pin_entry(&dir, &name).map_err(|errno| refused(errno, "open", step))?;
+        dir = planned::entry(&dir, &name, step).map_err(|errno| refused(errno, "open", step))?;
         if look(&dir, step)?.0 != EntryKind::Dir {
             return Err(refused(Errno::ENOTDIR, "open", step));
         }
@@ -129,7 +137,7 @@ impl Perform for OpenSubdir {
             let dir = follow_subdir(&place, &path, state)?;
             return opened(dir, state);
         }
-        let pin = fs::pin_entry(&place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = planned::entry(&place.dir.pin, &place.name, &path).map_err(|errno| refused(errno, "open", &path))?;
         let pin = Rc::new(pin);
         match look(&pin, &path)?.0 {
             EntryKind::Dir => not_our_own(&path)?,
@@ -143,7 +151,7 @@ impl Perform for OpenSubdir {
 
 /// As [`follow_dir`], from the directory that is open.
 fn follow_subdir(place: &Place, path: &AbsPath, state: &mut State) -> Result<OpenDirectory, Stop> {
-    let found = fs::pin_target(&*place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", path));
+    let found = planned::target(&place.dir.pin, &place.name, path).map_err(|errno| refused(errno, "open", path));
     let is_dir = |pin: OwnedFd| match look(&pin, path)?.0 {
         EntryKind::Dir => Ok(pin),
         _ => Err(refused(Errno::ENOTDIR, "open", path)),

@@ -1,14 +1,10 @@
 //! Symbolic links themselves.
 
-use super::newfile::with_new_name;
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
-use nix::fcntl::RenameFlags;
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use rex_protocol::fs::{LinkText, MakeLink, OpenLink, OpenedLink, ReadLink, ReadOpenLink};
-use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 
 /// A symbolic link, pinned.
 pub(crate) struct OpenLinkItself {
@@ -38,7 +34,7 @@ impl LinkTarget {
 
     /// Pins the link; anything else is a failure.
     fn pin(&self, action: Action, state: &mut State) -> Result<Rc<OwnedFd>, Failure> {
-        let found = fs::pin_entry(&*self.place.dir.pin, &self.place.name);
+        let found = planned::entry(&self.place.dir.pin, &self.place.name, &self.path);
         let pin = Rc::new(found.map_err(|errno| refused(errno, "open", &self.path))?);
         state.confirm(&[file_demand(action, &self.path)], &pin)?;
         match look(&pin, &self.path)?.0 {
@@ -105,8 +101,12 @@ impl Perform for ReadOpenLink {
 /// What a pinned link says.
 fn text_of(pin: &OwnedFd, path: &AbsPath) -> Result<LinkText, Failure> {
     let fault = |errno| refused(errno, "read the link", path);
-    let text = nix::fcntl::readlinkat(pin, "").map_err(fault)?;
-    LinkText::try_from(text.into_vec()).map_err(|_| fault(Errno::ENAMETOOLONG))
+    let planned = plan::shadow(pin).map(|shadow| shadow.content()).transpose().map_err(fault)?.flatten();
+    let text = match planned {
+        Some(text) => text.to_vec(),
+        None => nix::fcntl::readlinkat(pin, "").map_err(fault)?.into_vec(),
+    };
+    LinkText::try_from(text).map_err(|_| fault(Errno::ENAMETOOLONG))
 }
 
 pub(crate) struct MakeTarget {
@@ -135,15 +135,16 @@ impl Perform for MakeLink {
     fn perform(target: Granted<MakeTarget>, _: &mut State) -> Result<(), Stop> {
         let MakeTarget { link: LinkTarget { place, path }, says, replace } = target.into_inner();
         let fault = |errno| refused(errno, "create the link", &path);
-        let (dir, says) = (&*place.dir.pin, OsStr::from_bytes(says.as_bytes()));
-        if !replace {
-            return symlinkat(says, dir, place.name.as_os_str()).map_err(|errno| fault(errno).into());
-        }
-        let ((), own) = with_new_name(|name| symlinkat(says, dir, name.as_os_str())).map_err(fault)?;
-        let (from, to) = (own.as_os_str(), place.name.as_os_str());
-        nix::fcntl::renameat2(dir, from, dir, to, RenameFlags::empty()).map_err(|errno| {
-            let _ = unlinkat(dir, from, UnlinkatFlags::NoRemoveDir);
-            fault(errno).into()
-        })
+        let at = act::At { dir: &place.dir.pin, name: &place.name, path: &path };
+        let made = match replace {
+            true => act::replace_by_link(at, says.as_bytes()),
+            false => act::make_link(at, says.as_bytes()),
+        };
+        made.map_err(|errno| fault(errno).into())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }

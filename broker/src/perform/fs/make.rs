@@ -3,7 +3,6 @@
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
-use nix::sys::stat::{Mode, mkdirat};
 use rex_protocol::fs::MakeDir;
 
 impl Perform for MakeDir {
@@ -28,7 +27,10 @@ impl Perform for MakeDir {
 
     fn perform(target: Granted<MakeDir>, state: &mut State) -> Result<(), Stop> {
         let MakeDir { path, parents } = target.into_inner();
-        let Some((parent, name)) = path.split() else { return Ok(()) };
+        let Some((parent, name)) = path.split() else {
+            state.changes_nothing();
+            return Ok(());
+        };
         if !parents {
             let dir = follow_dir(&parent, state)?;
             return make_one(&dir, &name, state);
@@ -46,6 +48,11 @@ impl Perform for MakeDir {
         };
         uniform(made, &path, state)
     }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
+    }
 }
 
 /// Makes one directory; one that is there is fine where `open` or `create` on it is allowed.
@@ -53,10 +60,14 @@ fn make_one(dir: &OpenDirectory, name: &Name, state: &mut State) -> Result<(), S
     let path = join(&dir.path, name)?;
     if let Err(denial) = state.demand(&[dir_demand(Action::FileCreate, &path)]) {
         let there = state.demand(&[dir_demand(Action::FileOpen, &path)]).is_ok() && is_dir(dir, name, &path, state);
+        state.changes_nothing();
         return if there { Ok(()) } else { Err(denial.into()) };
     }
-    match mkdirat(&*dir.pin, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
-        Err(Errno::EEXIST) if is_dir(dir, name, &path, state) => Ok(()),
+    match act::make_dir(act::At { dir: &dir.pin, name, path: &path }) {
+        Err(Errno::EEXIST) if is_dir(dir, name, &path, state) => {
+            state.changes_nothing();
+            Ok(())
+        }
         made => made.map_err(|errno| refused(errno, "create", &path).into()),
     }
 }
@@ -64,11 +75,11 @@ fn make_one(dir: &OpenDirectory, name: &Name, state: &mut State) -> Result<(), S
 /// Whether a name is a directory, or a link to one that policy lets be opened.
 fn is_dir(dir: &OpenDirectory, name: &Name, path: &AbsPath, state: &mut State) -> bool {
     let kind = |pin: nix::Result<OwnedFd>| pin.ok().and_then(|pin| look(&pin, path).ok()).map(|(kind, _)| kind);
-    match kind(fs::pin_entry(&*dir.pin, name)) {
+    match kind(planned::entry(&dir.pin, name, path)) {
         Some(EntryKind::Symlink) => {
             let end = lead::end_of(path);
             let open = end.is_some_and(|end| state.demand(&[dir_demand(Action::FileOpen, &end)]).is_ok());
-            open && kind(fs::pin_target(&*dir.pin, name)) == Some(EntryKind::Dir)
+            open && kind(planned::target(&dir.pin, name, path)) == Some(EntryKind::Dir)
         }
         kind => kind == Some(EntryKind::Dir),
     }
@@ -84,7 +95,7 @@ fn create_or_open(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
 fn deepest(path: &AbsPath) -> Result<(AbsPath, Vec<Name>), Failure> {
     let (mut at, mut missing) = (path.clone(), Vec::new());
     loop {
-        match fs::pin(&at, Links::Follow) {
+        match planned::pin(&at, Links::Follow) {
             Ok(_) => break,
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(refused(errno, "create", path)),
@@ -100,6 +111,7 @@ fn deepest(path: &AbsPath) -> Result<(AbsPath, Vec<Name>), Failure> {
 /// Asks for every directory that is missing before it makes the first one.
 fn make_missing(found: &AbsPath, missing: &[Name], state: &mut State) -> Result<(), Stop> {
     if missing.is_empty() {
+        state.changes_nothing();
         create_or_open(found, state)?;
         pin_directory(found, Links::Follow).map_err(|failure| match failure.errno() {
             Some(errno) if errno == Errno::ENOTDIR as i32 => refused(Errno::EEXIST, "create", found),
@@ -116,12 +128,12 @@ fn make_missing(found: &AbsPath, missing: &[Name], state: &mut State) -> Result<
     }
     for name in missing {
         let path = join(&dir.path, name)?;
-        match mkdirat(&*dir.pin, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+        match act::make_dir(act::At { dir: &dir.pin, name, path: &path }) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(refused(errno, "create", &path).into()),
         }
         // Not through a link that somebody put there instead.
-        let pin = fs::pin_entry(&*dir.pin, name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = planned::entry(&dir.pin, name, &path).map_err(|errno| refused(errno, "open", &path))?;
         if look(&pin, &path)?.0 != EntryKind::Dir {
             return Err(refused(Errno::ENOTDIR, "open", &path).into());
         }

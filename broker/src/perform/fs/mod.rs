@@ -6,6 +6,7 @@
 //! only the descriptor counts; the path is never resolved again, except by its last name in the
 //! pinned directory, where the object found is compared with the one that was judged.
 
+mod act;
 mod attributes;
 mod content;
 mod directory;
@@ -18,6 +19,7 @@ mod named;
 mod newfile;
 mod open;
 mod own;
+mod planned;
 mod put;
 mod read;
 mod redact;
@@ -32,19 +34,19 @@ pub(crate) use link::OpenLinkItself;
 pub(crate) use list::Pages;
 pub(in crate::perform) use open::{open_program, open_table};
 pub(crate) use put::Draft;
-pub(in crate::perform) use read::read_at;
+pub(crate) use read::read_at;
 pub(crate) use redact::Dictionary;
 
 use own::{confirm_not_our_own, not_our_own};
 
 use super::Stop;
 use crate::authz::{Demand, Resource};
+use crate::plan::{self, Seen};
 use crate::session::State;
 use crate::sys::fs::{self, Links};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{FileStat, SFlag, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::sys::stat::{FileStat, SFlag};
+use nix::unistd::UnlinkatFlags;
 use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::fs::EntryKind;
 use rex_protocol::path::{AbsPath, Name};
@@ -102,10 +104,11 @@ impl OpenRegularFile {
             return;
         }
         let Place { dir, name } = &self.place;
-        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
-        let (Ok(now), Ok(own)) = (now, fstat(&*self.fd)) else { return };
+        let Ok(path) = self.place.path() else { return };
+        let now = planned::entry(&dir.pin, name, &path).and_then(plan::stat);
+        let (Ok(now), Ok(own)) = (now, plan::stat(&*self.fd)) else { return };
         if inode(&now) == inode(&own) && own.st_size == 0 {
-            let _ = unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = act::remove(act::At { dir: &dir.pin, name, path: &path }, UnlinkatFlags::NoRemoveDir);
         }
     }
 }
@@ -125,12 +128,12 @@ impl Place {
 }
 
 /// What policy is asked about a directory.
-pub(in crate::perform) fn dir_demand(action: Action, path: &AbsPath) -> Demand {
+pub(crate) fn dir_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::Dir(path.clone()))
 }
 
 /// What policy is asked about a file.
-pub(in crate::perform) fn file_demand(action: Action, path: &AbsPath) -> Demand {
+pub(crate) fn file_demand(action: Action, path: &AbsPath) -> Demand {
     Demand::new(action, Resource::File(path.clone()))
 }
 
@@ -178,7 +181,7 @@ fn judge_detours(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
 
 /// Pins a directory.
 fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
-    let pin = fs::pin(path, links).map_err(|errno| match (errno, links) {
+    let pin = planned::pin(path, links).map_err(|errno| match (errno, links) {
         (Errno::ELOOP, Links::Refuse) => link_not_followed(path),
         _ => refused(errno, "open", path),
     })?;
@@ -192,13 +195,16 @@ fn pin_directory(path: &AbsPath, links: Links) -> Result<OwnedFd, Failure> {
 
 /// Where a pinned object really is.
 pub(in crate::perform) fn real_path(pin: &OwnedFd, asked: &AbsPath) -> Result<AbsPath, Failure> {
-    let real = fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?;
+    let real = match planned::place_of(pin) {
+        Some(place) => place,
+        None => fs::real_path(pin).map_err(|errno| refused(errno, "find the real path of", asked))?,
+    };
     not_our_own(&real).map(|()| real)
 }
 
 /// Kind and status of a pinned object.
 fn look(pin: &OwnedFd, path: &AbsPath) -> Result<(EntryKind, FileStat), Failure> {
-    let stat = fstat(pin).map_err(|errno| refused(errno, "look at", path))?;
+    let stat = plan::stat(pin).map_err(|errno| refused(errno, "look at", path))?;
     confirm_not_our_own(pin, path)?;
     Ok((entry_kind(fs::kind(&stat)), stat))
 }
@@ -222,12 +228,22 @@ fn inode(stat: &FileStat) -> (u64, u64) {
 
 /// The kernel said no.
 pub(in crate::perform) fn refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+    if errno == plan::NOT_KNOWN {
+        return not_known(step, path);
+    }
     Failure { kind: FailureKind::Refused { errno: errno as i32 }, message: told(errno, step, path) }
 }
 
 /// The kernel said no to the directory that should hold the object.
 fn parent_refused(errno: Errno, step: &str, path: &AbsPath) -> Failure {
+    if errno == plan::NOT_KNOWN {
+        return not_known(step, path);
+    }
     Failure { kind: FailureKind::ParentRefused { errno: errno as i32 }, message: told(errno, step, path) }
+}
+
+fn not_known(step: &str, path: &AbsPath) -> Failure {
+    plan::not_known(format_args!("what comes of it to {step} `{path}` after what it would have changed"))
 }
 
 fn told(errno: Errno, step: &str, path: &AbsPath) -> Text<8192> {

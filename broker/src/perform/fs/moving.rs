@@ -1,5 +1,6 @@
 //! Moving files and directories. Everything is asked before anything is moved.
 
+use super::act::At;
 use super::newfile::{Keep, NewFile, has_set_id};
 use super::read::readable;
 use super::transfer::{copy_content, sync};
@@ -49,6 +50,11 @@ impl Perform for MoveFile {
         let path = moved.path.clone();
         Ok(OpenedFile { file: state.handles.add_file(moved)?, path, created: false })
     }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
+    }
 }
 
 impl FileTarget {
@@ -66,7 +72,7 @@ impl FileTarget {
     fn confirm(&self, state: &mut State) -> Result<(), Failure> {
         let fault = |errno| refused(errno, "move", &self.path);
         let Place { dir, name } = &self.file.link;
-        let pin = fs::pin_entry(&*dir.pin, name).map_err(fault)?;
+        let pin = planned::entry(&dir.pin, name, &self.path).map_err(fault)?;
         if inode(&look(&pin, &self.path)?.1) != self.file.link_inode {
             return Err(fault(Errno::ENOENT));
         }
@@ -76,15 +82,33 @@ impl FileTarget {
     /// Confirms that the name still is that of the object which was opened.
     fn confirm_name(&self) -> nix::Result<()> {
         let Place { dir, name } = &self.file.link;
-        let now = fstatat(&*dir.pin, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let now = plan::stat(planned::entry(&dir.pin, name, &self.path)?)?;
         if inode(&now) == self.file.link_inode { Ok(()) } else { Err(Errno::ENOENT) }
     }
 
     fn rename(&self) -> nix::Result<()> {
         self.confirm_name()?;
-        let from = &self.file.link;
-        let (old, new) = (from.name.as_os_str(), self.to.name.as_os_str());
-        renameat2(&*from.dir.pin, old, &*self.to.dir.pin, new, RenameFlags::empty())
+        act::rename(self.old(), self.new())
+    }
+
+    fn old(&self) -> At<'_> {
+        At { dir: &self.file.link.dir.pin, name: &self.file.link.name, path: &self.path }
+    }
+
+    fn new(&self) -> At<'_> {
+        At { dir: &self.to.dir.pin, name: &self.to.name, path: &self.destination }
+    }
+
+    /// In a dry run moves what moves to another file system.
+    fn plan_across(&self) -> Result<OpenRegularFile, Stop> {
+        let planned = self.confirm_name().and_then(|()| {
+            planned::confirm_place(&self.file.link.dir.pin, &self.path)?;
+            planned::confirm_place(&self.to.dir.pin, &self.destination)?;
+            let Place { dir, name } = &self.file.link;
+            act::plan_moved(self.old(), self.new(), &planned::entry(&dir.pin, name, &self.path)?)
+        });
+        planned.map_err(|errno| refused(errno, "move to", &self.destination))?;
+        Ok(self.moved(Rc::clone(&self.file.fd), self.file.link_inode))
     }
 
     /// The file at its new place.
@@ -116,6 +140,9 @@ impl FileTarget {
         readable(file)?;
         let (_, stat) = look(&file.fd, &file.path)?;
         let set_id = has_set_id(&stat) && state.demand(&[file_demand(Action::FileSetId, &self.destination)]).is_ok();
+        if plan::is_on() {
+            return self.plan_across();
+        }
         let fault = |errno| refused(errno, "move to", &self.destination);
         let mut new = NewFile::beside(&self.to.dir).map_err(fault)?;
         copy_content(&file.fd, &new.fd, state).map_err(fault)?;
@@ -132,6 +159,9 @@ impl FileTarget {
     /// A link to another file system: another that says the same.
     fn copy_link(&self, state: &mut State) -> Result<OpenRegularFile, Stop> {
         state.demand(&[file_demand(Action::FileRead, &self.path), file_demand(Action::FileDelete, &self.path)])?;
+        if plan::is_on() {
+            return self.plan_across();
+        }
         let fault = |errno| refused(errno, "move to", &self.destination);
         let from = &self.file.link;
         let text = nix::fcntl::readlinkat(&*from.dir.pin, from.name.as_os_str()).map_err(fault)?;
@@ -204,6 +234,11 @@ impl Perform for MoveDir {
         };
         directory::opened(moved, state)
     }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
+    }
 }
 
 impl DirTarget {
@@ -213,19 +248,25 @@ impl DirTarget {
     }
 
     fn rename(&self, to: &Place) -> nix::Result<()> {
-        let now = fstatat(&*self.from.dir.pin, self.from.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        if inode(&now) != inode(&fstat(&*self.dir.pin)?) {
-            return Err(Errno::ENOENT);
-        }
-        let (old, new) = (self.from.name.as_os_str(), to.name.as_os_str());
-        renameat2(&*self.from.dir.pin, old, &*to.dir.pin, new, RenameFlags::empty())
+        self.confirm_name()?;
+        let path = to.path().map_err(|_| Errno::ENAMETOOLONG)?;
+        act::rename(self.old(), At { dir: &to.dir.pin, name: &to.name, path: &path })
+    }
+
+    fn confirm_name(&self) -> nix::Result<()> {
+        let now = plan::stat(planned::entry(&self.from.dir.pin, &self.from.name, &self.path)?)?;
+        if inode(&now) == inode(&plan::stat(&*self.dir.pin)?) { Ok(()) } else { Err(Errno::ENOENT) }
+    }
+
+    fn old(&self) -> At<'_> {
+        At { dir: &self.from.dir.pin, name: &self.from.name, path: &self.path }
     }
 
     /// The place inside the destination, which has content, under the directory's own name.
     fn inside(&self, state: &mut State) -> Result<(Place, AbsPath), Stop> {
         let path = join(&self.destination, &self.from.name)?;
         state.demand(&[dir_demand(Action::FileOpen, &path)])?;
-        let pin = fs::pin_entry(&*self.to.dir.pin, &self.to.name)
+        let pin = planned::entry(&self.to.dir.pin, &self.to.name, &self.destination)
             .map_err(|errno| refused(errno, "open", &self.destination))?;
         match look(&pin, &self.destination)?.0 {
             EntryKind::Dir => {}
@@ -254,6 +295,15 @@ impl DirTarget {
             }
         }
         state.demand(&[dir_demand(Action::FileDelete, &self.path)])?;
+        if plan::is_on() {
+            tree::judge(&self.dir.pin, &self.dir.path, &path, 0, state)?;
+            let at = At { dir: &place.dir.pin, name: &place.name, path: &path };
+            let planned = planned::confirm_place(at.dir, at.path)
+                .and_then(|()| self.confirm_name())
+                .and_then(|()| act::plan_moved(self.old(), at, &self.dir.pin));
+            planned.map_err(|errno| refused(errno, "move to", &path))?;
+            return Ok(OpenDirectory { pin: Rc::clone(&self.dir.pin), path });
+        }
         let pin = tree::copy_to(&self.dir, &place, &path, state)?;
         let left = tree::remove_copied(&self.dir.pin, &pin, &self.path)?;
         let (dir, name) = (&*self.from.dir.pin, self.from.name.as_os_str());

@@ -27,18 +27,21 @@ impl Perform for OpenEntry {
         let Some((parent, name)) = path.split() else {
             return open_directory(&path, state).map(Entry::Dir);
         };
-        let dir = fs::pin(&parent, Links::Follow);
+        let dir = planned::pin(&parent, Links::Follow);
         let real = match &dir {
             Ok(dir) => Some(join(&real_path(dir, &parent)?, &name)?),
             Err(_) => lead::end_of(&path),
         };
+        // By its real path the plan of a dry run knows it.
+        let seen = real.clone().unwrap_or_else(|| path.clone());
         // What a link on the way leads to, and whether anything, is looked at as little without having asked.
         if let Some(real) = real.filter(|real| *real != path) {
             judge_detours(&path, state)?;
             let demands = Self::demands(&real);
             state.authorize(real, &demands)?;
         }
-        let found = dir.and_then(|dir| fs::pin_entry(dir, &name)).map_err(|errno| refused(errno, "open", &path))?;
+        let found =
+            dir.and_then(|dir| planned::entry(&dir, &name, &seen)).map_err(|errno| refused(errno, "open", &path))?;
         match look(&found, &path)?.0 {
             EntryKind::Dir => open_directory(&path, state).map(Entry::Dir),
             _ => open_other(&parent, name, state),
@@ -58,7 +61,7 @@ fn open_other(parent: &AbsPath, name: Name, state: &mut State) -> Result<Entry, 
     let dir = follow_dir(parent, state)?;
     let path = join(&dir.path, &name)?;
     state.demand(&[file_demand(Action::FileOpen, &path)])?;
-    let pin = fs::pin_entry(&*dir.pin, &name).map_err(|errno| refused(errno, "open", &path))?;
+    let pin = planned::entry(&dir.pin, &name, &path).map_err(|errno| refused(errno, "open", &path))?;
     let (kind, stat) = look(&pin, &path)?;
     let entry = DirEntry { name, kind, inode: stat.st_ino };
     Ok(Entry::Other { parent: opened(dir, state)?, entry })

@@ -3,7 +3,7 @@
 use super::*;
 use crate::sys::xattr;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags};
-use nix::sys::stat::{Mode, fchmod, futimens};
+use nix::sys::stat::{Mode, fchmod, fstat, futimens};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, linkat, unlinkat};
 use std::os::fd::AsRawFd;
@@ -42,6 +42,7 @@ impl NewFile {
     }
 
     fn with_mode(dir: &Rc<OpenDirectory>, mode: Mode) -> nix::Result<Self> {
+        plan::confirm_real()?;
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         match nix::fcntl::openat(&*dir.pin, ".", flags, mode) {
             Ok(fd) => Ok(Self { dir: Rc::clone(dir), fd, name: None }),

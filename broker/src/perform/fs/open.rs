@@ -38,11 +38,19 @@ impl Perform for OpenFile {
         state.handles.has_room()?;
         for _ in 0..TRIES {
             if let Some((file, created)) = attempt(&place, &path, &request, state)? {
+                if !created {
+                    state.changes_nothing();
+                }
                 let path = file.path.clone();
                 return Ok(OpenedFile { file: state.handles.add_file(file)?, path, created });
             }
         }
         Err(refused(Errno::EAGAIN, "open", &path).into())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -64,7 +72,7 @@ fn attempt(
     request: &OpenFile,
     state: &mut State,
 ) -> Result<Option<(OpenRegularFile, bool)>, Stop> {
-    let pin = match fs::pin_entry(&*place.dir.pin, &place.name).map(Rc::new) {
+    let pin = match planned::entry(&place.dir.pin, &place.name, path).map(Rc::new) {
         Ok(pin) => pin,
         Err(Errno::ENOENT) if request.create.is_some() => {
             return Ok(create(place, place, path, None, request)?.map(|file| (file, true)));
@@ -90,7 +98,7 @@ fn follow(
     request: &OpenFile,
     state: &mut State,
 ) -> Result<Option<(OpenRegularFile, bool)>, Stop> {
-    match fs::pin_target(&*link.dir.pin, &link.name).map(Rc::new) {
+    match planned::target(&link.dir.pin, &link.name, path).map(Rc::new) {
         Ok(pin) => {
             let real = real_path(&pin, path)?;
             judge_detours(path, state)?;
@@ -171,7 +179,11 @@ fn create(
 ) -> Result<Option<OpenRegularFile>, Failure> {
     // Set-id and sticky bits are never set on a new file.
     let mode = Mode::from_bits_truncate(request.create.unwrap_or(0o666) & 0o777);
-    let fd = match fs::create_file(&*place.dir.pin, &place.name, access(request), mode) {
+    let made = match plan::is_on() {
+        true => act::plan_file(act::At { dir: &place.dir.pin, name: &place.name, path }, mode.bits()),
+        false => fs::create_file(&*place.dir.pin, &place.name, access(request), mode),
+    };
+    let fd = match made {
         Ok(fd) => fd,
         Err(Errno::EEXIST) => return Ok(None),
         Err(errno) => return Err(refused(errno, "create", path)),
@@ -197,7 +209,11 @@ fn reopen(
         EntryKind::Dir if request.write => return Err(refused(Errno::EISDIR, "open", path)),
         _ => return Err(not_regular(path)),
     }
-    let fd = fs::reopen(pin, access(request)).map_err(|errno| refused(errno, "open", path))?;
+    let fd = match request.write && plan::is_on() {
+        true => planned::open_to_plan(pin, request.read),
+        false => fs::reopen(pin, access(request)),
+    };
+    let fd = fd.map_err(|errno| refused(errno, "open", path))?;
     Ok(file(fd, place, path, link, link_inode, request))
 }
 

@@ -28,7 +28,7 @@ impl Perform for Read {
         let ReadTarget { file, offset, length } = target.into_inner();
         readable(&file)?;
         let most = usize::try_from(length).unwrap_or(CHUNK).min(CHUNK);
-        let bytes = read_at(&file.fd, offset, most).map_err(|errno| refused(errno, "read", &file.path))?;
+        let bytes = planned::read(&file.fd, offset, most).map_err(|errno| refused(errno, "read", &file.path))?;
         state.spent().bytes_read += bytes.len() as u64;
         Chunk::try_from(bytes).map_err(|error| Failure::new(FailureKind::InvalidArguments, error).into())
     }
@@ -43,7 +43,7 @@ pub(super) fn readable(file: &OpenRegularFile) -> Result<(), Failure> {
 }
 
 /// Up to `most` bytes from `offset` on; fewer at the end.
-pub(in crate::perform) fn read_at(fd: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec<u8>> {
+pub(crate) fn read_at(fd: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec<u8>> {
     let mut bytes = vec![0; most];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -51,7 +51,7 @@ impl Perform for ReadRedacted {
         if !inside {
             confirm_line_start(&file, offset)?;
         }
-        let window = read_at(&file.fd, offset, WINDOW).map_err(|errno| refused(errno, "read", &file.path))?;
+        let window = planned::read(&file.fd, offset, WINDOW).map_err(|errno| refused(errno, "read", &file.path))?;
         let at_end = window.len() < WINDOW;
         let page = dictionary.page(&window, at_end, inside);
         let next = (!page.done).then(|| offset + page.used as u64);
@@ -67,7 +67,7 @@ impl Perform for ReadRedacted {
 /// A line that is hidden for its length must not be shown by its end: reading begins where a line does.
 fn confirm_line_start(file: &OpenRegularFile, offset: u64) -> Result<(), Failure> {
     let Some(before) = offset.checked_sub(1) else { return Ok(()) };
-    match read_at(&file.fd, before, 1).as_deref() {
+    match planned::read(&file.fd, before, 1).as_deref() {
         Ok(b"\n") => Ok(()),
         // The file may have changed since the reply that named this place.
         _ => Err(refused(Errno::ESTALE, "read redacted from inside a line of", &file.path)),

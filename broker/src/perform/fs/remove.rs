@@ -4,8 +4,8 @@ use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
 use nix::dir::Dir;
-use nix::fcntl::{AtFlags, OFlag};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use rex_protocol::fs::{DeleteDir, DeleteFile};
 
@@ -30,15 +30,20 @@ impl Perform for DeleteFile {
         let Place { dir, name } = &file.link;
         // The kernel removes by name only: between this look and the removal somebody who may write to the
         // directory could put another object there, which they could have removed themselves.
-        let now = fs::pin_entry(&dir.pin, name).map_err(|errno| refused(errno, "remove", &path))?;
+        let now = planned::entry(&dir.pin, name, &path).map_err(|errno| refused(errno, "remove", &path))?;
         if inode(&look(&now, &path)?.1) != file.link_inode {
             return Err(gone(&path).into());
         }
         state.confirm(&[file_demand(Action::FileDelete, &path)], &Rc::new(now))?;
-        unlinkat(&dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir)
+        act::remove(act::At { dir: &dir.pin, name, path: &path }, UnlinkatFlags::NoRemoveDir)
             .map_err(|errno| refused(errno, "remove", &path))?;
         state.spent().deleted += 1;
         Ok(())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -63,9 +68,8 @@ impl Perform for DeleteDir {
         let path = &dir.path;
         let Some((parent_path, name)) = path.split() else { return Err(refused(Errno::EBUSY, "remove", path).into()) };
         let parent = pin_directory(&parent_path, Links::Refuse)?;
-        let now = fstatat(&parent, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
-            .map_err(|errno| refused(errno, "remove", path))?;
-        if inode(&now) != inode(&look(&dir.pin, path)?.1) {
+        let now = planned::entry(&parent, &name, path).map_err(|errno| refused(errno, "remove", path))?;
+        if inode(&look(&now, path)?.1) != inode(&look(&dir.pin, path)?.1) {
             return Err(gone(path).into());
         }
         if recursive {
@@ -73,6 +77,9 @@ impl Perform for DeleteDir {
                 in_time(state, &found.path)?;
                 state.unless_forbidden(&found.demand())
             })?;
+            if plan::is_on() {
+                return plan_tree(&dir, &parent, &name, state);
+            }
             // Asked again when it is its turn: what a `forbid` names may have come in between.
             walk(&dir.pin, path, 0, &mut |found| {
                 in_time(state, &found.path)?;
@@ -82,7 +89,7 @@ impl Perform for DeleteDir {
                 Ok(())
             })?;
         }
-        match unlinkat(&parent, name.as_os_str(), UnlinkatFlags::RemoveDir) {
+        match act::remove(act::At { dir: &parent, name: &name, path }, UnlinkatFlags::RemoveDir) {
             Err(Errno::ENOTEMPTY | Errno::EEXIST) => {
                 Err(Failure::new(FailureKind::DirectoryNotEmpty, format!("`{path}` is not empty")).into())
             }
@@ -93,6 +100,25 @@ impl Perform for DeleteDir {
             }
         }
     }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
+    }
+}
+
+/// In a dry run removes a directory with all that is in it, which was asked for one by one.
+fn plan_tree(dir: &OpenDirectory, parent: &OwnedFd, name: &Name, state: &mut State) -> Result<(), Stop> {
+    let path = &dir.path;
+    let mut removed = 1;
+    walk(&dir.pin, path, 0, &mut |_| {
+        removed += 1;
+        Ok(())
+    })?;
+    state.spent().deleted += removed;
+    let at = act::At { dir: parent, name, path };
+    let planned = planned::confirm_place(parent, path).and_then(|()| act::plan_removed(at, &dir.pin));
+    planned.map_err(|errno| refused(errno, "remove", path).into())
 }
 
 /// Something below a directory that is to be removed.
@@ -132,6 +158,9 @@ pub(super) fn walk(
         return Err(refused(Errno::ELOOP, "remove a tree as deep as", path));
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    if plan::is_on() {
+        return walk_planned(dir, path, depth, visit);
+    }
     let fault = |errno| refused(errno, "list", path);
     let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd).map_err(fault)?;
     for entry in list {
@@ -148,6 +177,29 @@ pub(super) fn walk(
             walk(below, &path, depth + 1, visit)?;
         }
         visit(&Found { dir, name: &name, path, is_dir: below.is_some() })?;
+    }
+    Ok(())
+}
+
+/// The same of what would be there in a dry run.
+fn walk_planned(
+    dir: &OwnedFd,
+    path: &AbsPath,
+    depth: usize,
+    visit: &mut impl FnMut(&Found<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for name in planned::names(dir, path).map_err(|errno| refused(errno, "list", path))? {
+        let path = join(path, &name)?;
+        let below = match planned::entry(dir, &name, &path) {
+            Ok(below) => below,
+            Err(Errno::ENOENT) => continue,
+            Err(errno) => return Err(refused(errno, "open", &path)),
+        };
+        let is_dir = look(&below, &path)?.0 == EntryKind::Dir;
+        if is_dir {
+            walk(&below, &path, depth + 1, visit)?;
+        }
+        visit(&Found { dir, name: &name, path, is_dir })?;
     }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn stat_entry(
 ) -> Result<Metadata, Failure> {
     let demands = entry_demands(kind, path);
     state.demand(&demands)?;
-    let pin = Rc::new(fs::pin_entry(&*dir.pin, name).map_err(|errno| refused(errno, "look at", path))?);
+    let pin = Rc::new(planned::entry(&dir.pin, name, path).map_err(|errno| refused(errno, "look at", path))?);
     state.confirm(&demands, &pin)?;
     let (now, stat) = look(&pin, path)?;
     // It was judged as what it was said to be.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sys::socket::retry;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
+use nix::sys::stat::fstat;
 use nix::unistd::{fsync, ftruncate};
 
 /// What is moved between two looks at the clock, in bytes.

@@ -10,7 +10,7 @@ use super::transfer::copy_content;
 use super::*;
 use nix::dir::Dir;
 use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
-use nix::sys::stat::{Mode, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid};
 use nix::unistd::{UnlinkatFlags, fchownat, symlinkat, unlinkat};
 
@@ -19,7 +19,7 @@ const DEPTH: usize = 256;
 
 /// Whether a place is a directory with anything in it.
 pub(super) fn has_entries(place: &Place, path: &AbsPath) -> Result<bool, Failure> {
-    match fs::pin_entry(&*place.dir.pin, &place.name) {
+    match planned::entry(&place.dir.pin, &place.name, path) {
         Ok(pin) if look(&pin, path)?.0 == EntryKind::Dir => Ok(!entries(&pin, path)?.is_empty()),
         _ => Ok(false),
     }
@@ -32,8 +32,9 @@ pub(super) fn copy_to(
     path: &AbsPath,
     state: &mut State,
 ) -> Result<OwnedFd, Failure> {
-    judge(&dir.pin, &dir.path, path, 0, state)?;
     let fault = |errno| refused(errno, "move to", path);
+    plan::confirm_real().map_err(fault)?;
+    judge(&dir.pin, &dir.path, path, 0, state)?;
     let to = &*place.dir.pin;
     let ((), own) = with_new_name(|name| make_private(to, name)).map_err(fault)?;
     let copied = pin_private(to, &own).map_err(fault).and_then(|copy| {
@@ -95,13 +96,19 @@ pub(super) fn remove_copied(source: &OwnedFd, copy: &OwnedFd, path: &AbsPath) ->
 }
 
 /// Asks for everything below, and refuses what cannot be copied.
-fn judge(dir: &OwnedFd, from: &AbsPath, to: &AbsPath, depth: usize, state: &mut State) -> Result<(), Failure> {
+pub(super) fn judge(
+    dir: &OwnedFd,
+    from: &AbsPath,
+    to: &AbsPath,
+    depth: usize,
+    state: &mut State,
+) -> Result<(), Failure> {
     enough_depth(depth, from)?;
     state.demand(&dir_demands(from, to))?;
     for (name, _) in entries(dir, from)? {
         let (from, to) = (join(from, &name)?, join(to, &name)?);
         in_time(state, &from)?;
-        let pin = fs::pin_entry(dir, &name).map_err(|errno| refused(errno, "open", &from))?;
+        let pin = planned::entry(dir, &name, &from).map_err(|errno| refused(errno, "open", &from))?;
         match look(&pin, &from)?.0 {
             EntryKind::Dir => {
                 state.unless_forbidden(&dir_demand(Action::FileDelete, &from))?;
@@ -198,6 +205,11 @@ fn enough_depth(depth: usize, path: &AbsPath) -> Result<(), Failure> {
 /// The names in a directory, and whether each is a directory.
 fn entries(dir: &OwnedFd, path: &AbsPath) -> Result<Vec<(Name, bool)>, Failure> {
     let fault = |errno| refused(errno, "list", path);
+    if plan::is_on() {
+        // Whether they are directories is not asked by those who look only.
+        let names = planned::names(dir, path).map_err(fault)?;
+        return Ok(names.into_iter().map(|name| (name, false)).collect());
+    }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let list = nix::fcntl::openat(dir, ".", flags, Mode::empty()).and_then(Dir::from_fd).map_err(fault)?;
     let mut found = Vec::new();

@@ -6,10 +6,12 @@ use super::transfer::{reserve, set_length, sync, write_all};
 use super::*;
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform};
+use crate::plan::{About, Contents, Node, Planned, Snapshot};
 use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::{Mode, fchmod, futimens};
+use nix::sys::stat::{Mode, fchmod, fstat, futimens};
 use nix::sys::time::TimeSpec;
+use rex_protocol::change::Act;
 use rex_protocol::fs::{OpenedFile, Placement, Touch, Write, Written};
 
 /// Content that has come so far, in memory that has no name.
@@ -54,7 +56,15 @@ impl Perform for Write {
         if written.is_err() || !more {
             file.settle(written.is_ok());
         }
+        if more {
+            state.changes_nothing();
+        }
         written
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }
 
@@ -85,6 +95,24 @@ impl Content<'_> {
     }
 }
 
+impl Content<'_> {
+    /// All of it, after what the file holds already where it is to be appended.
+    fn for_plan(&self, file: Option<&OwnedFd>) -> nix::Result<Vec<u8>> {
+        let mut whole = match file {
+            Some(file) => plan::shadow_for(file)?.whole()?,
+            None => Vec::new(),
+        };
+        match self {
+            Content::Whole(bytes) => whole.extend_from_slice(bytes),
+            Content::Staged(staged) => {
+                let length = usize::try_from(staged.length).map_err(|_| Errno::EFBIG)?;
+                whole.extend(super::read::read_at(&staged.content, 0, length)?);
+            }
+        }
+        Ok(whole)
+    }
+}
+
 /// Whether a file that gets other content may keep set-id bits that it has.
 pub(super) fn may_keep_set_id(file: &OpenRegularFile, state: &mut State) -> Result<bool, Failure> {
     let (_, stat) = look(&file.fd, &file.path)?;
@@ -94,7 +122,7 @@ pub(super) fn may_keep_set_id(file: &OpenRegularFile, state: &mut State) -> Resu
 /// Takes set-id bits away, as the kernel does where an ordinary user writes (write(2)). Other content comes after that, so that
 /// what fails or is cut off midway leaves no program of the writer's own that runs as somebody else.
 pub(super) fn shed_set_id(fd: &OwnedFd, keep: bool) -> nix::Result<()> {
-    let stat = fstat(fd)?;
+    let stat = plan::stat(fd)?;
     if keep || !has_set_id(&stat) { Ok(()) } else { fchmod(fd, Mode::from_bits_truncate(stat.st_mode & 0o1777)) }
 }
 
@@ -146,8 +174,21 @@ fn place(
     }
 }
 
+/// As [`shed_set_id`], in a dry run.
+pub(super) fn plan_shed(file: &OpenRegularFile, keep: bool) -> nix::Result<()> {
+    let stat = plan::stat(&*file.fd)?;
+    if keep || !has_set_id(&stat) {
+        return Ok(());
+    }
+    act::set_mode(&file.fd, &file.path, stat.st_mode & 0o1777).map(drop)
+}
+
 /// From the start, then cut to the new length.
 fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
+    if plan::is_on() {
+        plan_shed(file, keep_set_id)?;
+        return act::plan_content(&file.fd, &file.path, content.for_plan(None), content.length(), None);
+    }
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY)?;
     reserve(&fd, 0, content.length())?;
     shed_set_id(&fd, keep_set_id)?;
@@ -158,6 +199,13 @@ fn overwrite(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -
 
 /// After the end as it is at this moment, whoever else writes (`O_APPEND`).
 fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> nix::Result<()> {
+    if plan::is_on() {
+        plan_shed(file, keep_set_id)?;
+        let there = u64::try_from(plan::stat(&*file.fd)?.st_size).unwrap_or(0);
+        let length = there.saturating_add(content.length());
+        let whole = content.for_plan(Some(&file.fd));
+        return act::plan_content(&file.fd, &file.path, whole, length, Some(&file.path));
+    }
     let fd = fs::reopen(&*file.fd, OFlag::O_WRONLY | OFlag::O_APPEND)?;
     reserve(&fd, u64::try_from(fstat(&fd)?.st_size).unwrap_or(0), content.length())?;
     shed_set_id(&fd, keep_set_id)?;
@@ -169,7 +217,7 @@ fn append(file: &OpenRegularFile, content: &Content<'_>, keep_set_id: bool) -> n
 /// without `create`.
 fn judge_name(file: &OpenRegularFile, state: &mut State) -> Result<(), Failure> {
     let Place { dir, name } = &file.place;
-    match fs::pin_entry(&*dir.pin, name) {
+    match planned::entry(&dir.pin, name, &file.path) {
         Ok(pin) => state.confirm(&[file_demand(Action::FileWrite, &file.path)], &Rc::new(pin)),
         Err(Errno::ENOENT) => state.demand(&[file_demand(Action::FileCreate, &file.path)]),
         Err(errno) => Err(refused(errno, "replace", &file.path)),
@@ -186,6 +234,10 @@ fn replace(
 ) -> Result<OpenRegularFile, Failure> {
     let Place { dir, name } = &file.place;
     let fault = |step| move |errno| refused(errno, step, &file.path);
+    if plan::is_on() {
+        let fd = plan_replacement(file, content, owner, set_id).map_err(fault("replace"))?;
+        return in_its_place(file, fd);
+    }
     let mut new = NewFile::beside(dir).map_err(fault("make a new file beside"))?;
     copy(content, &new.fd).map_err(fault("write a new"))?;
     let keep = Keep { owner, set_id, times: false };
@@ -193,7 +245,47 @@ fn replace(
     sync(&new.fd).map_err(fault("store a new"))?;
     new.take_the_place_of(name).map_err(fault("replace"))?;
     let flags = if file.read { OFlag::O_RDWR } else { OFlag::O_WRONLY };
-    let fd = fs::reopen(&new.fd, flags).map_err(fault("open the new"))?;
+    in_its_place(file, fs::reopen(&new.fd, flags).map_err(fault("open the new"))?)
+}
+
+/// In a dry run the same: an object that is not there has the file's name.
+fn plan_replacement(file: &OpenRegularFile, content: &Content<'_>, owner: bool, set_id: bool) -> nix::Result<OwnedFd> {
+    let Place { dir, name } = &file.place;
+    let at = act::At { dir: &dir.pin, name, path: &file.path };
+    planned::confirm_place(at.dir, at.path)?;
+    let there = match planned::entry(at.dir, at.name, at.path) {
+        Ok(there) => Some(there),
+        Err(Errno::ENOENT) => None,
+        Err(errno) => return Err(errno),
+    };
+    let was = plan::stat(&*file.fd)?;
+    let kept = if set_id { 0o7777 } else { 0o1777 };
+    let new = plan::new_object(SFlag::S_IFREG, was.st_mode & kept, was.st_dev)?;
+    if owner {
+        new.set_owner(Some(was.st_uid), Some(was.st_gid));
+    }
+    let pin = new.pin()?;
+    let before = there.as_ref().map_or(Snapshot::Nothing, planned::snapshot);
+    match content.for_plan(None) {
+        Ok(bytes) => new.set_content(bytes),
+        Err(_) => new.set_length(content.length()),
+    }
+    plan::put(at.path, Node::Object(new))?;
+    let after = planned::snapshot(&pin);
+    let contents = Contents { of: file.path.clone(), before, after, from: None };
+    let mut planned = Planned::on(Act::Write, About::File(file.path.clone())).holding(contents);
+    let now = plan::stat(&pin)?;
+    if (was.st_uid, was.st_gid) != (now.st_uid, now.st_gid) {
+        let owners = [was, now].map(|stat| Some(act::owners(&stat)));
+        let [before, after] = owners;
+        planned = planned.with("owner", before, after);
+    }
+    plan::note(planned);
+    Ok(pin)
+}
+
+/// The new file, opened as the one was whose place it has taken.
+fn in_its_place(file: &OpenRegularFile, fd: OwnedFd) -> Result<OpenRegularFile, Failure> {
     let (_, stat) = look(&fd, &file.path)?;
     Ok(OpenRegularFile {
         fd: Rc::new(fd),
@@ -252,12 +344,17 @@ impl Perform for Touch {
     fn perform(target: Granted<TouchTarget>, state: &mut State) -> Result<(), Stop> {
         let TouchTarget { place, path } = target.into_inner();
         let mode = Mode::from_bits_truncate(0o666);
-        match fs::create_file(&place.dir.pin, &place.name, OFlag::O_WRONLY | OFlag::O_NONBLOCK, mode) {
+        let at = act::At { dir: &place.dir.pin, name: &place.name, path: &path };
+        let made = match plan::is_on() {
+            true => act::plan_file(at, mode.bits()),
+            false => fs::create_file(&place.dir.pin, &place.name, OFlag::O_WRONLY | OFlag::O_NONBLOCK, mode),
+        };
+        match made {
             Ok(_) => return Ok(()),
             Err(Errno::EEXIST) => {}
             Err(errno) => return Err(refused(errno, "create", &path).into()),
         }
-        let pin = fs::pin_entry(&place.dir.pin, &place.name).map_err(|errno| refused(errno, "open", &path))?;
+        let pin = planned::entry(at.dir, at.name, &path).map_err(|errno| refused(errno, "open", &path))?;
         let pin = Rc::new(pin);
         state.confirm(&[Action::FileOpen, Action::FileCreate].map(|action| file_demand(action, &path)), &pin)?;
         match look(&pin, &path)?.0 {
@@ -266,8 +363,17 @@ impl Perform for Touch {
             EntryKind::Dir => return Err(refused(Errno::EISDIR, "open", &path).into()),
             _ => return Err(not_regular(&path).into()),
         }
+        if plan::is_on() {
+            let planned = planned::open_to_plan(&pin, false).and_then(|pin| act::plan_times(&pin, &path, None));
+            return planned.map_err(|errno| refused(errno, "set the times of", &path).into());
+        }
         let fd = fs::reopen(&*pin, OFlag::O_WRONLY).map_err(|errno| refused(errno, "open", &path))?;
         futimens(&fd, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)
             .map_err(|errno| refused(errno, "set the times of", &path).into())
+    }
+
+    // The acts on the way are planned, so that all else is the same.
+    fn plan(target: Granted<Self::Target>, state: &mut State) -> Result<Self::Reply, Stop> {
+        Self::perform(target, state)
     }
 }

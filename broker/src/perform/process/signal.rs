@@ -4,6 +4,7 @@ use super::identity::{Known, Users};
 use super::{demand, no_process, refused};
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan::{self, Planned};
 use crate::session::State;
 use crate::sys::process;
 use crate::sys::process_dir::{ProcessDir, status_field};
@@ -11,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal as Number;
 use nix::unistd::Pid;
 use rex_protocol::Action;
+use rex_protocol::change::Act;
 use rex_protocol::failure::Failure;
 use rex_protocol::process::{Seen, Signal, SignalKind, Signalled};
 use std::os::fd::OwnedFd;
@@ -49,16 +51,35 @@ impl Perform for Signal {
     }
 
     fn perform(target: Granted<SignalTarget>, _: &mut State) -> Result<Signalled, Stop> {
-        let SignalTarget { request: Signal { pid, signal, seen }, pinned } = target.into_inner();
-        let Pinned { process, dir, known } = pinned.ok_or_else(|| no_process(pid))?;
-        if seen.is_some_and(|seen| !is_still(&known, &seen)) {
-            return Err(no_process(pid).into());
-        }
-        if known.is_ours(&dir) {
-            return Err(refused(Errno::EACCES, "signal the broker's own", pid).into());
-        }
+        let (SignalTarget { request: Signal { pid, signal, .. }, .. }, Pinned { process, known, .. }) =
+            target.into_inner().confirmed()?;
         process::signal(&process, number(signal)).map_err(|errno| refused(errno, "signal", pid))?;
         Ok(Signalled { identity: known.identity })
+    }
+
+    fn plan(target: Granted<SignalTarget>, _: &mut State) -> Result<Signalled, Stop> {
+        let (SignalTarget { request: Signal { pid, signal, .. }, .. }, Pinned { process, known, .. }) =
+            target.into_inner().confirmed()?;
+        process::may_signal(&process).map_err(|errno| refused(errno, "signal", pid))?;
+        let planned = Planned::other(Act::Signal, format!("{pid} ({})", &*known.identity.name));
+        plan::note(planned.with("signal", None, Some(number(signal).as_str().to_owned())));
+        Ok(Signalled { identity: known.identity })
+    }
+}
+
+impl SignalTarget {
+    /// The process, if it is the one that is meant and none of ours.
+    fn confirmed(mut self) -> Result<(Self, Pinned), Failure> {
+        let Signal { pid, seen, .. } = &self.request;
+        let pid = *pid;
+        let pinned = self.pinned.take().ok_or_else(|| no_process(pid))?;
+        if seen.as_ref().is_some_and(|seen| !is_still(&pinned.known, seen)) {
+            return Err(no_process(pid));
+        }
+        if pinned.is_ours() {
+            return Err(refused(Errno::EACCES, "signal the broker's own", pid));
+        }
+        Ok((self, pinned))
     }
 }
 

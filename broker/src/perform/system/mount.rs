@@ -3,13 +3,17 @@
 use super::aside::aside;
 use super::*;
 use crate::perform::fs::join;
+use crate::plan::{self, About, Planned};
 use crate::sys::fs::{self, Links, root};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statvfs::fstatvfs;
+use nix::unistd::geteuid;
 use rex_protocol::Failure;
+use rex_protocol::change::Act;
+use rex_protocol::path::Name;
 use rex_protocol::system::{MountUsage, StatMount, Unmount};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -61,25 +65,9 @@ impl Perform for Unmount {
     fn perform(path: Granted<AbsPath>, state: &mut State) -> Result<(), Stop> {
         let path = path.into_inner();
         let fault = |errno| refused(errno, "unmount", &path);
-        let Some((parent, name)) = path.split() else {
+        let Some((dir, name)) = judged(&path, state)? else {
             return Ok(unmount(Path::new("/")).map_err(fault)?);
         };
-        let dir = match fs::pin(&parent, Links::Follow) {
-            Ok(dir) => dir,
-            Err(errno) => {
-                // What a link on the way leads to is told only to whom policy lets unmount there.
-                judge_detours(&path, state)?;
-                if let Some(end) = lead::end_of(&path) {
-                    state.demand(&[dir_demand(Action::FileUnmount, &end)])?;
-                }
-                return Err(fault(errno).into());
-            }
-        };
-        let real = join(&real_path(&dir, &parent)?, &name)?;
-        if real != path {
-            judge_detours(&path, state)?;
-            state.demand(&[dir_demand(Action::FileUnmount, &real)])?;
-        }
         // By the directory that was judged, whatever has its path by now.
         let place = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name.as_os_str());
         let unmounted = match root::get() {
@@ -93,6 +81,45 @@ impl Perform for Unmount {
         };
         Ok(unmounted.map_err(fault)?)
     }
+
+    fn plan(path: Granted<AbsPath>, state: &mut State) -> Result<(), Stop> {
+        let path = path.into_inner();
+        let fault = |errno| refused(errno, "unmount", &path);
+        if let Some((dir, name)) = judged(&path, state)? {
+            let is_mounted = fs::is_mount_point(&dir, &name).map_err(fault)?;
+            if !geteuid().is_root() {
+                return Err(fault(Errno::EPERM).into());
+            }
+            if !is_mounted {
+                return Err(fault(Errno::EINVAL).into());
+            }
+        }
+        plan::note(Planned::on(Act::Unmount, About::Dir(path)));
+        Ok(())
+    }
+}
+
+/// Where the mount point is, once all that it really is was asked for; nothing for `/`.
+fn judged(path: &AbsPath, state: &mut State) -> Result<Option<(OwnedFd, Name)>, Failure> {
+    let fault = |errno| refused(errno, "unmount", path);
+    let Some((parent, name)) = path.split() else { return Ok(None) };
+    let dir = match fs::pin(&parent, Links::Follow) {
+        Ok(dir) => dir,
+        Err(errno) => {
+            // What a link on the way leads to is told only to whom policy lets unmount there.
+            judge_detours(path, state)?;
+            if let Some(end) = lead::end_of(path) {
+                state.demand(&[dir_demand(Action::FileUnmount, &end)])?;
+            }
+            return Err(fault(errno));
+        }
+    };
+    let real = join(&real_path(&dir, &parent)?, &name)?;
+    if real != *path {
+        judge_detours(path, state)?;
+        state.demand(&[dir_demand(Action::FileUnmount, &real)])?;
+    }
+    Ok(Some((dir, name)))
 }
 
 /// Asks for the directories that a link on the way goes into only to leave them by `..`: that one could be passed tells

@@ -13,7 +13,9 @@ pub(crate) use task::Task;
 
 use crate::authz::{Demand, Granted, Resource};
 use crate::perform::{Demands, Perform, Stop};
+use crate::plan::{self, Planned};
 use crate::session::State;
+use rex_protocol::change::Act;
 use rex_protocol::handle;
 use rex_protocol::systemd::{FollowTask, InspectUnit, ReloadManager, RestartUnit, StartUnit, StopUnit, TaskEnd};
 use rex_protocol::{Action, Handle};
@@ -34,6 +36,22 @@ pub(crate) struct TaskTarget {
 impl TaskTarget {
     fn job(action: Action, method: &'static str, name: &str) -> Self {
         Self { question: Question::Job { method, name: Rc::from(name) }, demand: demand(action, name) }
+    }
+
+    /// The same, which does nothing.
+    fn planned(self) -> Self {
+        let act = match self.demand.action {
+            Action::UnitStart => Act::Start,
+            Action::UnitStop => Act::Stop,
+            Action::UnitRestart => Act::Restart,
+            _ => Act::Reload,
+        };
+        let (question, object) = match self.question {
+            Question::Job { name, .. } => (Question::Known { name: Rc::clone(&name) }, name.to_string()),
+            _ => (Question::Reached, "units".to_owned()),
+        };
+        plan::note(Planned::other(act, object));
+        Self { question, ..self }
     }
 
     fn begin(self, state: &mut State) -> Result<Handle<handle::Task>, Stop> {
@@ -59,6 +77,11 @@ macro_rules! begins_a_task {
 
             fn perform(target: Granted<TaskTarget>, state: &mut State) -> Result<Handle<handle::Task>, Stop> {
                 target.into_inner().begin(state)
+            }
+
+            // The manager is asked for the unit, as policy is for its own name, and told to do nothing with it.
+            fn plan(target: Granted<TaskTarget>, state: &mut State) -> Result<Handle<handle::Task>, Stop> {
+                target.into_inner().planned().begin(state)
             }
         })*
     };

@@ -41,6 +41,10 @@ pub(super) enum Question {
     Status { name: Rc<str> },
     /// To read all units anew.
     Reload,
+    /// Whether it knows a unit, and nothing else: what a dry run asks in the place of a job.
+    Known { name: Rc<str> },
+    /// Whether it can be asked at all, likewise.
+    Reached,
 }
 
 /// A task under way. Dropped, it is not followed any more.
@@ -81,8 +85,8 @@ impl Task {
             Forked::Parent { process, .. } => {
                 let action = demand.action;
                 let name = match question {
-                    Question::Job { name, .. } | Question::Status { name } => Some(name),
-                    Question::Reload => None,
+                    Question::Job { name, .. } | Question::Status { name } | Question::Known { name } => Some(name),
+                    Question::Reload | Question::Reached => None,
                 };
                 Ok(Self { demand, action, name, process, line })
             }
@@ -149,6 +153,12 @@ fn answer(question: &Question, address: &Address, line: &OwnedFd) -> Result<Task
     let mut manager = Manager::new(bus);
     match question {
         Question::Reload => manager.reload().map(|()| TaskEnd::Done).map_err(|fault| failure(fault, None)),
+        Question::Reached => Ok(TaskEnd::Done),
+        Question::Known { name } => {
+            let unit = manager.load(name).map_err(|fault| failure(fault, Some(name)))?;
+            await_word(&unit.id, line)?;
+            Ok(TaskEnd::Done)
+        }
         Question::Job { method, name } => {
             let unit = manager.load(name).map_err(|fault| failure(fault, Some(name)))?;
             await_word(&unit.id, line)?;

@@ -48,6 +48,11 @@ impl Root {
         [&self.dir, &self.namespace, &self.mounts]
     }
 
+    /// What tells its mount namespace from others.
+    pub(crate) fn id(&self) -> nix::Result<(u64, u64)> {
+        fstat(&self.namespace).map(|stat| (stat.st_dev, stat.st_ino))
+    }
+
     pub(super) fn dir(&self) -> &OwnedFd {
         &self.dir
     }

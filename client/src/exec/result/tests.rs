@@ -12,6 +12,7 @@ const USAGE: Usage = Usage {
     resident: Some(3 << 20),
     virtual_memory: Some(5 << 20),
     operations: 4,
+    changes: 2,
 };
 
 fn failed(class: EndClass, message: &str) -> End {
@@ -41,7 +42,7 @@ fn record() -> Record {
 }
 
 fn text(end: &End, record: &Record) -> String {
-    serde_json::to_string(&Report::new(end, record, true, Duration::from_nanos(9))).unwrap()
+    serde_json::to_string(&Report::new(end, record, false, true, Duration::from_nanos(9))).unwrap()
 }
 
 fn value(end: &End, record: &Record) -> Value {
@@ -120,7 +121,8 @@ fn the_metrics_of_a_success_have_values_units_and_dimensions() {
 
 #[test]
 fn without_monitoring_nothing_is_told_of_the_process() {
-    let report = serde_json::to_value(Report::new(&succeeded(), &Record::default(), false, Duration::ZERO)).unwrap();
+    let report =
+        serde_json::to_value(Report::new(&succeeded(), &Record::default(), false, false, Duration::ZERO)).unwrap();
     assert_eq!(metrics(&report).len(), 3);
 }
 
