@@ -27,8 +27,7 @@ ARGUMENT_SPEC = {
 DENIED = 4
 
 DENIAL = re.compile(r"Permission denied: (?P<user>\S+) unauthorized to perform (?P<action>\S+) for (?P<resource>.+)", re.DOTALL)
-# What follows the resource: the policies that forbid it, and where in the script that was.
-POLICIES = re.compile(r" \((?:forbidden by|policy|policies) (?P<ids>.+?)\)")
+# Where in the script that was, and what its author put behind.
 POSITION = re.compile(r" \(line \d+, position \d+\).*\Z", re.DOTALL)
 
 
@@ -127,7 +126,7 @@ def _unreported(ran):
 
 
 def _data(output):
-    """A script's value is text; that of lists and maps, of numbers and truth is JSON."""
+    """A script's value is text; that of lists, numbers and truth is JSON, and what the script itself writes so."""
     try:
         return json.loads(output)
     except ValueError:
@@ -148,15 +147,7 @@ def _denied(message):
     found = DENIAL.search(message)
     if found is None:
         return None
-    resource = POSITION.sub("", found["resource"])
-    policies = POLICIES.search(resource)
-    ids = [] if policies is None else [name.strip("`\" ") for name in policies["ids"].split(",")]
-    return {
-        "user": found["user"],
-        "action": found["action"],
-        "resource": POLICIES.sub("", resource),
-        "policies": ids,
-    }
+    return {"user": found["user"], "action": found["action"], "resource": POSITION.sub("", found["resource"])}
 
 
 def _diff(change):

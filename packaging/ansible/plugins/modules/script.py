@@ -76,7 +76,7 @@ EXAMPLES = r"""
 - name: Look at what is in a folder, and be able to do no more
   rex.exec.script:
     script: |
-      ls(folder).map(|entry| entry.name)
+      ls(folder).keys()
     arguments:
       folder: /srv/app
     policy: |
@@ -102,7 +102,9 @@ output:
   type: str
   returned: when the script was run
 result:
-  description: The value of the script as data where it is JSON, as lists and maps are; else as RV(output).
+  description:
+    - The value of the script as data where it is JSON, as lists, numbers and truth are; else as RV(output).
+    - A map is JSON if the script ends with C(.to_json()) of it.
   type: raw
   returned: when the script was run
 change_count:
@@ -132,12 +134,11 @@ error_type:
   returned: on failure
   sample: ACCESS_DENIED_EXCEPTION
 denied:
-  description: What was denied. C(policies) are the ids of those that forbid it; none where nothing permits it.
+  description: What was denied, as the message tells it. Which policies decided is in the audit log of the machine.
   type: dict
   returned: when policy denied an operation
   sample:
     user: deploy
     action: file_system::Action::"open"
     resource: file_system::File::/etc/shadow
-    policies: []
 """
