@@ -106,7 +106,7 @@ impl Server {
         symlink(daemon.socket(), rex_client::SOCKET).expect("a link");
         // Only now: whether a broker listens is seen in the network that it is in.
         leave_network();
-        fs::write(format!("{KEYS}/config"), CONFIGURATION).expect("a file");
+        fs::write(format!("{KEYS}/config"), parts(sshd) + CONFIGURATION).expect("a file");
         let mut command = Command::new(sshd);
         command.args(["-D", "-f", &format!("{KEYS}/config"), "-E", &format!("{KEYS}/log")]);
         if let Some(libraries) = libraries(sshd) {
@@ -213,6 +213,14 @@ fn public(key: &str) -> String {
 fn sshd() -> Option<PathBuf> {
     let unpacked = unpacked().join("usr/sbin/sshd");
     [PathBuf::from("/usr/sbin/sshd"), unpacked].into_iter().find(|program| program.is_file())
+}
+
+/// Where the parts of one that is unpacked are, if it has any: since OpenSSH 9.8.
+fn parts(sshd: &Path) -> String {
+    let folder = unpacked().join("usr/lib/openssh");
+    let parts = [("SshdSessionPath", folder.join("sshd-session")), ("SshdAuthPath", folder.join("sshd-auth"))];
+    let parts = parts.iter().filter(|(_, part)| sshd.starts_with(unpacked()) && part.is_file());
+    parts.map(|(option, part)| format!("{option} {}\n", part.display())).collect()
 }
 
 fn libraries(sshd: &Path) -> Option<PathBuf> {
