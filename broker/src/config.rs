@@ -31,6 +31,9 @@ pub struct Config {
     pub net: Option<PathBuf>,
     /// The least level of the broker's own log: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
+    /// After how many seconds without a run the broker ends where systemd holds its socket and starts it again for the next
+    /// client; 0: never.
+    pub idle_seconds: u64,
     /// Keep session and worker on one processor while they talk.
     pub one_cpu: bool,
     /// What protects Rex itself.
@@ -40,10 +43,10 @@ pub struct Config {
     /// How many runs at a time.
     pub runs: Runs,
     /// What a run may use where it does not ask for more.
-    #[serde(deserialize_with = "limits")]
+    #[serde(deserialize_with = "usual_limits")]
     pub limits: Limits,
     /// The most that a run may ask for.
-    #[serde(deserialize_with = "limits")]
+    #[serde(deserialize_with = "most_limits")]
     pub maximum: Limits,
 }
 
@@ -73,9 +76,20 @@ impl Default for Runs {
     }
 }
 
+/// The most that a run may ask for where the configuration does not say.
+const MOST: Limits = Limits {
+    time_ms: 24 * HOUR_MS,
+    cpu_ms: 24 * HOUR_MS,
+    memory: 4 * 1024 * 1024 * 1024,
+    operations: u64::MAX,
+    output: 256 * 1024 * 1024,
+    log: 256 * 1024 * 1024,
+    handles: 4096,
+};
+const HOUR_MS: u64 = 60 * 60 * 1000;
+
 impl Default for Config {
     fn default() -> Self {
-        let hour = 60 * 60 * 1000;
         Self {
             socket: "/run/rex/broker.sock".into(),
             policies: "/etc/rex/policies.d".into(),
@@ -84,20 +98,13 @@ impl Default for Config {
             worker: None,
             net: None,
             log_level: "info".into(),
+            idle_seconds: 0,
             one_cpu: true,
             rails: Rails::default(),
             audit: Audit::default(),
             runs: Runs::default(),
             limits: Limits::DEFAULT,
-            maximum: Limits {
-                time_ms: 24 * hour,
-                cpu_ms: 24 * hour,
-                memory: 4 * 1024 * 1024 * 1024,
-                operations: u64::MAX,
-                output: 256 * 1024 * 1024,
-                log: 256 * 1024 * 1024,
-                handles: 4096,
-            },
+            maximum: MOST,
         }
     }
 }
@@ -122,8 +129,7 @@ impl Config {
     }
 
     fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|error| ConfigError(error.to_string().trim_end().to_owned()))?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError(in_one_line(text, &error)))?;
         let pairs = |limits: &Limits| {
             [
                 (LimitName::Time, limits.time_ms),
@@ -188,8 +194,25 @@ impl Config {
     }
 }
 
-/// Limits as people write them: seconds, MiB and KiB, each with its default.
-fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+/// What is wrong and in which line, for a log of lines.
+fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().lines().collect::<Vec<_>>().join(" ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
+fn usual_limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+    limits(deserializer, Limits::DEFAULT)
+}
+
+fn most_limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+    limits(deserializer, MOST)
+}
+
+/// Limits as people write them: seconds, MiB and KiB. What is not written is as in `usual`.
+fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D, usual: Limits) -> Result<Limits, D::Error> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Written {
@@ -202,7 +225,6 @@ fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D
         handles: Option<u32>,
     }
     let written = Written::deserialize(deserializer)?;
-    let usual = Limits::DEFAULT;
     let times = |value: Option<u64>, factor: u64, usual: u64| value.map_or(usual, |value| value.saturating_mul(factor));
     Ok(Limits {
         time_ms: times(written.time_seconds, 1000, usual.time_ms),
@@ -228,6 +250,20 @@ mod tests {
     }
 
     #[test]
+    fn the_packaged_configuration_says_the_defaults() {
+        let packaged = include_str!("../../packaging/etc/broker.toml");
+        // What is commented out stands right behind its sign, unlike words about it.
+        let is_key = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        let text: String = packaged
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .fold(String::new(), |all, rest| if is_key(rest) { all + rest + "\n" } else { all });
+        let config = Config { worker: None, net: None, ..Config::parse(&text).unwrap() };
+        assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
+        assert!(Config::parse(packaged).is_ok());
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         for text in [
             "sokcet = 1",
@@ -238,6 +274,20 @@ mod tests {
             "[maximum]\ntime_seconds = 1",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_maximum_leaves_the_others_as_they_are() {
+        let config = Config::parse("[maximum]\nhandles = 2000").unwrap();
+        assert_eq!(config.maximum, Limits { handles: 2000, ..MOST });
+    }
+
+    #[test]
+    fn a_fault_is_told_in_one_line_with_its_place() {
+        for (text, line) in [("\nsokcet = 1", "line 2: unknown field `sokcet`"), ("[runs]\n\ntotal = -1", "line 3: ")] {
+            let message = Config::parse(text).unwrap_err().to_string();
+            assert!(message.starts_with(line) && !message.contains('\n'), "{message}");
         }
     }
 

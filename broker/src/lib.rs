@@ -31,6 +31,7 @@ pub mod config;
 pub mod daemon;
 pub mod digest;
 mod dispatch;
+pub mod doctor;
 mod handles;
 pub mod jail;
 mod log;

@@ -13,11 +13,12 @@ use std::str::FromStr;
 /// What messages call them.
 const NAME: &str = "built-in rails";
 /// The ids of all of them, which `[rails] off` in the configuration may name.
-pub(crate) const IDS: &[&str] = &[CONFIGURATION, PROGRAMS, SOCKET, UNITS, SERVICE];
+pub(crate) const IDS: &[&str] = &[CONFIGURATION, PROGRAMS, SOCKET, AUDIT, UNITS, SERVICE];
 
 const CONFIGURATION: &str = "rex:configuration";
 const PROGRAMS: &str = "rex:programs";
 const SOCKET: &str = "rex:socket";
+const AUDIT: &str = "rex:audit";
 const UNITS: &str = "rex:units";
 const SERVICE: &str = "rex:service";
 
@@ -42,7 +43,15 @@ pub(crate) fn source(config: &Config) -> PolicySource {
         .flat_map(|name| dropped(name).into_iter().filter_map(dir).chain(units(name).into_iter().filter_map(file)))
         .collect();
     let rails = [
-        (CONFIGURATION, changes(&some([dir("/etc/rex"), dir(&config.policies)]))),
+        (
+            CONFIGURATION,
+            changes(&some([
+                dir("/etc/rex"),
+                dir(&config.policies),
+                file(&config.entities),
+                file(&config.allowed_signers),
+            ])),
+        ),
         (
             PROGRAMS,
             changes(&some([
@@ -53,6 +62,7 @@ pub(crate) fn source(config: &Config) -> PolicySource {
             ])),
         ),
         (SOCKET, changes(&some([dir("/run/rex"), file(&config.socket)]))),
+        (AUDIT, changes(&some([dir(&config.audit.directory)]))),
         (UNITS, changes(&of_units)),
         (SERVICE, service()),
     ];

@@ -138,9 +138,8 @@ impl<'a> Files<'a> {
 
 /// A file that need not be there.
 fn read_optional(path: &Path) -> Result<Option<PolicySource>, StoreError> {
-    match nix::sys::stat::lstat(path) {
-        Err(Errno::ENOENT) => return Ok(None),
-        Ok(_) | Err(_) => {}
+    if nix::sys::stat::lstat(path) == Err(Errno::ENOENT) {
+        return Ok(None);
     }
     let text = read_at(nix::fcntl::AT_FDCWD, path)
         .map_err(|error| StoreError(format!("cannot use `{}`: {error}", path.display())))?;

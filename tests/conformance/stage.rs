@@ -102,11 +102,37 @@ impl Stage {
             self.values.insert(format!("pid{index}"), child.id().to_string());
             self.spawned.push(child);
             match &spawn.ready {
-                Ready::After(seconds) => std::thread::sleep(Duration::from_secs_f64(*seconds)),
+                Ready::After(seconds) => {
+                    std::thread::sleep(Duration::from_secs_f64(*seconds));
+                    self.wait_for_rest();
+                }
                 Ready::When(sign) => self.wait_for(sign),
             }
         }
         Ok(())
+    }
+
+    /// Waits until the process that was spawned last has nothing to do, for some seconds: on a busy machine it may still be
+    /// starting. Some never rest.
+    fn wait_for_rest(&self) {
+        let Some(pid) = self.spawned.last().map(Child::id) else { return };
+        // State and times, which follow the name in parentheses (proc_pid_stat(5)).
+        let look = || {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<String> =
+                stat.rsplit(')').next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+            (fields.first().cloned(), fields.get(11..13).map(<[String]>::to_vec))
+        };
+        let end = Instant::now() + Duration::from_secs(3);
+        let mut before = look();
+        while Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = look();
+            if now == before && !matches!(now.0.as_deref(), Some("R" | "D")) {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// Waits for a sign, for some seconds; what a case then lacks it tells itself.

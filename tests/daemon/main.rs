@@ -1,15 +1,15 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
+mod callers;
 mod rails;
 mod session;
+mod supervised;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rex_tests::{Daemon, Ran, Settings, is_root, programs, skip};
 use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -125,46 +125,6 @@ fn a_socket_that_is_held_is_left_alone_and_a_stale_one_replaced() {
     signal(again.id(), Signal::SIGTERM);
     assert!(again.wait().expect("an end").success());
     assert!(!socket.exists(), "a broker that is told to stop removes its socket");
-}
-
-#[test]
-fn systemd_may_pass_the_socket_and_is_told_of_readiness() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let policies = folder.path().join("policies.d");
-    std::fs::create_dir(&policies).expect("a folder");
-    let listener = UnixListener::bind(folder.path().join("passed.sock")).expect("a socket");
-    let notify = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
-    notify.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let passed = listener.as_raw_fd();
-    let mut command = Command::new("sh");
-    command
-        .args([
-            "-c",
-            "LISTEN_PID=$$ exec \"$0\" --policies \"$1\" --audit-log \"$1/../log.d\" --socket /nonexistent/broker.sock",
-        ])
-        .arg(programs().join("rex-broker"))
-        .arg(&policies)
-        .env("LISTEN_FDS", "1")
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    // SAFETY: fcntl and dup2 are async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            let placed = if passed == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(passed, 3) };
-            if placed == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-        })
-    };
-    let mut broker = command.spawn().expect("rex-broker starts");
-    let mut message = [0; 256];
-    let length = notify.recv(&mut message).expect("a notification");
-    assert_eq!(std::str::from_utf8(&message[..length]).map(str::trim), Ok("READY=1"));
-    std::fs::write(folder.path().join("s.rhai"), "40 + 2").expect("a script");
-    let ran = rex_tests::run(&["--socket", "passed.sock", "s.rhai"], folder.path());
-    assert_eq!((ran.code, ran.stdout.trim()), (0, "42"), "{ran:?}");
-    signal(broker.id(), Signal::SIGTERM);
-    assert!(broker.wait().expect("an end").success());
-    assert!(folder.path().join("passed.sock").exists(), "systemd's socket is not ours to remove");
 }
 
 #[test]

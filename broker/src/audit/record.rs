@@ -226,7 +226,7 @@ impl Entry {
     }
 
     /// How much it takes, in bytes.
-    pub fn len(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.fields.len()
     }
 

@@ -165,7 +165,7 @@ impl Trail {
     fn add(&mut self, event: &Event<'_>) {
         if self.log.is_some() {
             let entry = Entry::of_run(&self.run, &self.revision, event);
-            self.bytes += entry.len();
+            self.bytes += entry.size();
             self.waiting.push(entry);
         }
     }

@@ -52,6 +52,11 @@ impl Listener {
         Ok(Self { socket, path: Some((path.to_owned(), Pid::this())) })
     }
 
+    /// Whether systemd passed it: it stays when this process ends.
+    pub(super) fn is_passed(&self) -> bool {
+        self.path.is_none()
+    }
+
     /// The next client; `EAGAIN` if none waits.
     pub(super) fn accept(&self) -> nix::Result<OwnedFd> {
         socket::accept(&self.socket)

@@ -6,15 +6,17 @@
 mod listener;
 mod pool;
 mod quota;
+mod supervised;
 
 use crate::audit::{Audit, Entry, Event, Log};
 use crate::config::Config;
 use crate::jail::Program;
+use crate::principal;
+use crate::program::Programs;
 use crate::session::{Caller, Connection, Origin, serve};
 use crate::store::{Store, StoreError};
 use crate::sys::process::{self, Forked};
 use crate::sys::socket::{self, Peer};
-use crate::{principal, program};
 use listener::Listener;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -26,10 +28,10 @@ use pool::Pool;
 use quota::Quota;
 use rex_protocol::client::{Refusal, RefusalReason, ToClient};
 use rex_protocol::text::Text;
-use sd_notify::NotifyState;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
+use supervised::Supervised;
 
 /// How long the loop is quiet before it fills the pool without a run having ended.
 const QUIET: Duration = Duration::from_millis(20);
@@ -45,18 +47,17 @@ pub struct DaemonError(String);
 /// Runs the daemon until it is told to stop (`SIGTERM`, `SIGINT`). `SIGHUP` loads the policies anew.
 pub fn run(config: Config) -> Result<(), DaemonError> {
     let mut daemon = Daemon::start(config)?;
-    // Without systemd there is nobody to notify.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    daemon.supervised.ready();
     tracing::info!(policies = daemon.policies(), "ready");
     let result = daemon.serve();
     daemon.record(&Event::BrokerStop);
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    daemon.supervised.stopping();
     result
 }
 
 struct Daemon {
     config: Config,
-    program: Program,
+    programs: Programs,
     origin: Origin,
     /// Sessions have none.
     listener: Option<Listener>,
@@ -64,6 +65,7 @@ struct Daemon {
     pool: Pool,
     sessions: Vec<Running>,
     quota: Quota,
+    supervised: Supervised,
     /// The daemon's own records. Sessions open the log for themselves.
     log: Option<Log>,
 }
@@ -79,9 +81,13 @@ impl Daemon {
         let fault = |step: &str, error: &dyn std::fmt::Display| DaemonError(format!("cannot {step}: {error}"));
         let store = load_store(&config).map_err(|error| DaemonError(error.to_string()))?;
         let log = open_log(&config.audit)?;
-        let program = program::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        let programs = Programs::open(&config).map_err(|error| DaemonError(error.to_string()))?;
+        if let Err(error) = &programs.net {
+            tracing::warn!("scripts will have no network: {error}");
+        }
+        process::has_openat2().map_err(|error| fault("open paths by openat2 on this host", &error.desc()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
-        prove_walls(&program, &config)?;
+        prove_walls(&programs.worker, &config)?;
         let listener = Listener::open(&config.socket).map_err(|error| DaemonError(error.to_string()))?;
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -92,16 +98,19 @@ impl Daemon {
             .map_err(|error| fault("listen to signals", &error))?;
         let quota = Quota::new(config.runs);
         let pool = Pool::new(config.runs.ready);
+        let idle_after = (config.idle_seconds > 0).then(|| Duration::from_secs(config.idle_seconds));
+        let supervised = Supervised::new(idle_after.filter(|_| listener.is_passed()));
         let origin = Origin::Daemon { store, daemon: nix::unistd::getpid() };
         let mut daemon = Self {
             config,
-            program,
+            programs,
             origin,
             listener: Some(listener),
             signals,
             pool,
             sessions: Vec::new(),
             quota,
+            supervised,
             log: Some(log),
         };
         daemon.record_start()?;
@@ -127,7 +136,13 @@ impl Daemon {
             }
             self.pool.look();
             if events.client {
+                self.supervised.busy();
                 self.accept();
+            }
+            if self.supervised.turn(self.sessions.len()) {
+                tracing::info!("ends: nobody has needed it for a while");
+                self.pool.discard();
+                return Ok(());
             }
             // Answers come first: a pair is made anew once a run has ended or nothing else is to be done.
             if events.ended || events.none {
@@ -144,8 +159,10 @@ impl Daemon {
         ];
         polled.extend(self.sessions.iter().map(|session| PollFd::new(session.process.as_fd(), PollFlags::POLLIN)));
         polled.extend(self.pool.polled());
-        let timeout = match self.pool.next_due() {
-            Some(due) => PollTimeout::try_from(due.max(QUIET)).unwrap_or(PollTimeout::MAX),
+        let due = self.pool.next_due().map(|due| due.max(QUIET)).into_iter().chain(self.supervised.next_due()).min();
+        let timeout = match due {
+            // Whole milliseconds that are not too few, or the loop would turn in vain until then.
+            Some(due) => PollTimeout::try_from(due + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
         let count = socket::retry(|| poll(&mut polled, timeout))
@@ -172,6 +189,7 @@ impl Daemon {
 
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
+        self.supervised.reloading();
         match load_store(&self.config) {
             Ok(store) => {
                 let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
@@ -188,6 +206,7 @@ impl Daemon {
                 self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message });
             }
         }
+        self.supervised.ready();
     }
 
     /// A broker that cannot record serves nobody.
@@ -256,6 +275,10 @@ impl Daemon {
         if !own.is_root() && peer.uid != own.as_raw() {
             return refuse(client, RefusalReason::Busy, "this broker serves only the user it runs as");
         }
+        if let Err(error) = principal::confirm_same_namespace(&peer) {
+            tracing::warn!(uid = peer.uid, pid = peer.pid, "run refused: {error}");
+            return refuse(client, RefusalReason::NotAllowed, &error.to_string());
+        }
         if let Err(reason) = self.quota.enter(peer.uid) {
             tracing::warn!(uid = peer.uid, "run refused: {reason}");
             return refuse(client, RefusalReason::Busy, &reason);
@@ -313,7 +336,7 @@ impl Daemon {
 
     /// In a ready session: seals a worker, says so, and waits for its one client.
     fn wait_ready(&mut self, control: OwnedFd) {
-        let worker = match crate::session::sealed_worker(&self.program, &self.config.limits) {
+        let worker = match crate::session::sealed_worker(&self.programs.worker, &self.config.limits) {
             Ok(worker) => worker,
             Err(error) => return tracing::error!("cannot make ready: {error}"),
         };
@@ -332,10 +355,16 @@ impl Daemon {
     /// In a session: serves its client.
     fn serve_client(&self, client: OwnedFd, ready: Option<crate::jail::Worker>) {
         let Ok(peer) = socket::peer(&client) else { return };
-        let caller =
-            Caller { principal: principal::of(peer.uid, peer.gid, &peer.groups), pid: peer.pid, process: peer.process };
+        let principal = match principal::of_peer(&peer) {
+            Ok(principal) => principal,
+            Err(error) => {
+                tracing::warn!(uid = peer.uid, "run refused: {error}");
+                return refuse(client, RefusalReason::Unavailable, &error.to_string());
+            }
+        };
+        let caller = Caller { principal, pid: peer.pid, process: peer.process };
         match Connection::new(client) {
-            Ok(connection) => serve(&self.config, &self.program, connection, caller, &self.origin, ready),
+            Ok(connection) => serve(&self.config, &self.programs, connection, caller, &self.origin, ready),
             Err(error) => tracing::error!("cannot use a connection: {error}"),
         }
     }

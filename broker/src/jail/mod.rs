@@ -7,6 +7,6 @@ mod verify;
 
 pub use landlock::MINIMUM_ABI;
 pub(crate) use landlock::usable_abi;
-pub(crate) use spawn::map_own_ids;
+pub(crate) use spawn::{FIRST_NOBODY_ID, map_own_ids};
 pub use spawn::{Jail, Program, SpawnError, Walls, Worker};
 pub use verify::{SealError, verify};

@@ -19,27 +19,32 @@ use std::ffi::CStr;
 use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 /// The number of the worker's only useful descriptor. 0 to 2 are `/dev/null`.
 const SOCKET: i32 = 3;
 
-/// The first of the user and group ids that workers run under. systemd leaves this range alone
-/// (systemd.io/UIDS-GIDS); one id belongs to one running worker, so that no worker shares one with another.
-const FIRST_ID: u32 = 2_000_000_000;
+/// The first of the user and group ids that workers run under. systemd leaves this range alone (systemd.io/UIDS-GIDS), and
+/// so does SSSD, which gives ids to accounts of directories up to 2,000,200,000 (sssd-ldap(5)). One id belongs to one
+/// running worker, so that no worker shares one with another.
+const FIRST_ID: u32 = 2_100_000_000;
+/// The first of those that programs run under which a session starts as nobody. Like workers they are numbered by
+/// processes, of which there are no more than 2^22 (`PID_MAX_LIMIT`, linux/threads.h).
+pub(crate) const FIRST_NOBODY_ID: u32 = FIRST_ID + (1 << 22);
 
 /// The namespaces a worker gets of its own.
 const NAMESPACES: libc::c_int =
     libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
-/// The first of those that programs on the network run under, beyond all of workers: process numbers end at 2^22.
+/// The first of those that programs on the network run under, beyond both of these.
 const FIRST_NET_ID: u32 = FIRST_ID + (1 << 23);
 /// The same of those that ask for names.
 const FIRST_NAMES_ID: u32 = FIRST_NET_ID + (1 << 22);
 
 /// The executable of what runs behind walls, opened once: what a file of that name becomes later does not matter.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Program {
-    file: OwnedFd,
+    file: Rc<OwnedFd>,
     /// As it appears in lists of processes.
     name: &'static CStr,
     first_id: u32,
@@ -59,13 +64,14 @@ impl Program {
     }
 
     /// The same for asking for names, under other ids than for a request.
-    pub(crate) fn for_names(self) -> Self {
-        Self { first_id: FIRST_NAMES_ID, ..self }
+    pub(crate) fn for_names(&self) -> Self {
+        Self { first_id: FIRST_NAMES_ID, ..self.clone() }
     }
 }
 
-fn open(path: &Path, what: &str) -> Result<OwnedFd, SpawnError> {
+fn open(path: &Path, what: &str) -> Result<Rc<OwnedFd>, SpawnError> {
     nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        .map(Rc::new)
         .map_err(|error| SpawnError(format!("cannot open {what} `{}`: {error}", path.display())))
 }
 

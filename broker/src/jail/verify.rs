@@ -18,8 +18,8 @@ pub struct SealError(String);
 pub fn verify(worker: &Worker) -> Result<(), SealError> {
     let status =
         procfs::read(worker.pid, "status").map_err(|error| SealError(format!("cannot read its status: {error}")))?;
-    let status = Status::parse(&status);
-    status.confirm(worker)?;
+    let own = procfs::read(Pid::this(), "status").map_err(|error| SealError(format!("cannot read my own: {error}")))?;
+    Status::parse(&status).confirm(worker, Status::parse(&own).filters()?)?;
     if worker.walls.identity.is_some() {
         confirm_descriptors(worker.pid)?;
         if worker.walls.namespaces {
@@ -36,11 +36,12 @@ impl<'a> Status<'a> {
         Self(text.lines().filter_map(|line| line.split_once(':')).map(|(key, value)| (key, value.trim())).collect())
     }
 
-    fn confirm(&self, worker: &Worker) -> Result<(), SealError> {
+    /// `inherited`: how many filters of system calls this process has, which its worker has too.
+    fn confirm(&self, worker: &Worker, inherited: u32) -> Result<(), SealError> {
         let walls = worker.walls;
         self.expect("NoNewPrivs", "1")?;
         self.expect("Seccomp", "2")?;
-        self.expect("Seccomp_filters", "1")?;
+        self.expect("Seccomp_filters", &inherited.saturating_add(1).to_string())?;
         self.expect("Threads", "1")?;
         for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
             self.expect(set, "0000000000000000")?;
@@ -61,6 +62,12 @@ impl<'a> Status<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How many filters of system calls there are: systemd's `SystemCallFilter=` and the like are some.
+    fn filters(&self) -> Result<u32, SealError> {
+        let count = self.value("Seccomp_filters")?;
+        count.parse().map_err(|_| SealError(format!("`{count}` is no number of filters")))
     }
 
     fn expect(&self, key: &str, expected: &str) -> Result<(), SealError> {
@@ -108,8 +115,20 @@ mod tests {
         CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
 
     fn confirm(text: &str) -> Result<(), SealError> {
+        confirm_below(text, 0)
+    }
+
+    fn confirm_below(text: &str, inherited: u32) -> Result<(), SealError> {
         let walls = Walls { namespaces: true, user_namespace: false, identity: Some(7) };
-        Status::parse(text).confirm(&Worker::stand_in(Pid::from_raw(1), walls))
+        Status::parse(text).confirm(&Worker::stand_in(Pid::from_raw(1), walls), inherited)
+    }
+
+    #[test]
+    fn its_own_filter_is_one_more_than_those_of_its_parent() {
+        let filters = |count: &str| SEALED.replace("Seccomp_filters:\t1", &format!("Seccomp_filters:\t{count}"));
+        assert_eq!(confirm_below(&filters("12"), 11), Ok(()));
+        assert!(confirm_below(&filters("11"), 11).is_err());
+        assert!(confirm_below(SEALED, 1).is_err());
     }
 
     #[test]

@@ -80,7 +80,8 @@ pub(crate) fn who(name: Option<&str>, groups: &[String]) -> Result<(String, u32,
     let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
     let known = nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default();
     let known: Vec<u32> = known.into_iter().map(|group| group.as_raw()).collect();
-    let principal = principal::of(user.uid.as_raw(), user.gid.as_raw(), &known);
+    let principal = principal::of(user.uid.as_raw(), user.gid.as_raw(), &known)
+        .map_err(|error| Fault::Cannot(error.to_string()))?;
     Ok((principal.name, principal.uid, principal.groups))
 }
 

@@ -11,6 +11,7 @@ mod ending;
 mod facts;
 mod policies;
 mod recording;
+mod rights;
 mod run;
 mod signature;
 mod ssh;

@@ -7,11 +7,11 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, policies, signature, ssh};
+use super::{direct, ending, facts, policies, rights, signature, ssh};
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
-use crate::jail::{self, Jail, Program, Worker};
-use crate::program;
+use crate::jail::{self, Jail, Program, SpawnError, Worker};
+use crate::program::Programs;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,7 +39,7 @@ pub(crate) struct Caller {
 /// Serves one run. `ready` is a sealed worker started beforehand with `config`'s default limits.
 pub(crate) fn serve(
     config: &Config,
-    program: &Program,
+    programs: &Programs,
     mut connection: Connection,
     caller: Caller,
     origin: &Origin,
@@ -50,13 +50,13 @@ pub(crate) fn serve(
     let served = match submission::receive(&mut connection) {
         Ok(None) => Ok(()),
         Ok(Some(Submission::Script(submit))) => {
-            prepare(config, program, &mut connection, caller, origin, &mut ready, *submit)
-                .map(|prepared| prepared.run(config, &mut connection, begun))
+            prepare(config, &programs.worker, &mut connection, caller, origin, &mut ready, *submit)
+                .map(|prepared| prepared.run(config, &programs.net, &mut connection, begun))
         }
         Ok(Some(Submission::Operations(operate))) => {
             // Nothing here is for a worker to do.
             ready.take().iter().for_each(run::end);
-            direct::serve(config, &mut connection, caller, origin, &operate, begun)
+            direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
         }
         Ok(Some(Submission::Policies(ask))) => policies::answer(&mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
@@ -151,6 +151,11 @@ fn prepare(
             return Err(fault);
         }
     }
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    if let Err(error) = rights::give_up(&authorizer.could_do()) {
+        run::end(&worker);
+        return Err(unavailable(error));
+    }
     let (script, policy) = (submit.script.len(), submit.policy.as_ref());
     let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
     let (trail, run) = match recording.begin() {
@@ -160,8 +165,7 @@ fn prepare(
             return Err(fault);
         }
     };
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
-    let state = match State::new(authorizer, limits, trail).rehearsing(submit.dry_run) {
+    let state = match State::new(authorizer.with_session(session), limits, trail).rehearsing(submit.dry_run) {
         Ok(state) => state,
         Err(errno) => {
             run::end(&worker);
@@ -215,7 +219,7 @@ fn unsealed(worker: &Worker) -> String {
 }
 
 impl Prepared {
-    fn run(self, config: &Config, connection: &mut Connection, begun: Instant) {
+    fn run(self, config: &Config, net: &Result<Program, SpawnError>, connection: &mut Connection, begun: Instant) {
         let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
         connection.send(&ToClient::Accepted { limits, run });
         tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
@@ -229,7 +233,7 @@ impl Prepared {
             return;
         }
         let watched = watch(connection, process.as_ref());
-        let state = state.with_net(program::net(config), watched);
+        let state = state.with_net(net.clone(), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
         let script_ns = ending::nanoseconds(run.elapsed());
@@ -288,6 +292,6 @@ fn hand_over(worker: &Worker, submit: &Submit, limits: Limits) -> Result<(), rex
     socket::set_nonblocking(&worker.socket).map_err(|error| rex_protocol::Violation::new(error.to_string()))
 }
 
-fn unavailable(message: String) -> Fault {
+pub(super) fn unavailable(message: String) -> Fault {
     refuse(RefusalReason::Unavailable, message)
 }

@@ -3,6 +3,7 @@
 use crate::audit::Trail;
 use crate::authz::{Authorizer, Decided, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
 use crate::handles::Handles;
+use crate::jail::{Program, SpawnError};
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use crate::plan;
@@ -15,7 +16,6 @@ use rex_protocol::limits::Limits;
 use rex_protocol::path::AbsPath;
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::slice;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ pub(crate) struct State {
     /// The run's records.
     trail: Trail,
     /// The program that speaks on the network.
-    net: PathBuf,
+    net: Option<Result<Program, SpawnError>>,
     /// What would have been changed, to be told to the client.
     changes: Vec<Change>,
     /// What was told of contents so far, in bytes.
@@ -84,7 +84,7 @@ impl State {
             donation: None,
             account: Account::default(),
             trail,
-            net: PathBuf::new(),
+            net: None,
             changes: Vec::new(),
             told: 0,
             watched: Vec::new(),
@@ -101,13 +101,15 @@ impl State {
     }
 
     /// With the program that speaks on the network, and with what ends long waits where it becomes readable.
-    pub(crate) fn with_net(self, net: PathBuf, watched: Vec<OwnedFd>) -> Self {
-        Self { net, watched, ..self }
+    pub(crate) fn with_net(self, net: Result<Program, SpawnError>, watched: Vec<OwnedFd>) -> Self {
+        Self { net: Some(net), watched, ..self }
     }
 
     /// The program that speaks on the network.
-    pub(crate) fn net(&self) -> &Path {
-        &self.net
+    pub(crate) fn net(&self) -> Result<&Program, Failure> {
+        let fault = |why: &str| Failure::new(FailureKind::Refused { errno: Errno::ENETDOWN as i32 }, why);
+        let program = self.net.as_ref().ok_or_else(|| fault("this run has no network"))?;
+        program.as_ref().map_err(|error| fault(&error.to_string()))
     }
 
     /// Waits until a descriptor is ready, or `deadline` has come: then it is false. A failure where the run has to end first.

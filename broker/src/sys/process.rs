@@ -19,15 +19,13 @@ pub(crate) enum Forked {
 pub(crate) fn fork_into(namespaces: libc::c_int) -> nix::Result<Forked> {
     confirm_one_thread()?;
     let mut process: RawFd = -1;
-    // SAFETY: `clone_args` is plain numbers, for which zero is valid.
-    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = u64::try_from(namespaces | libc::CLONE_PIDFD).map_err(|_| Errno::EINVAL)?;
-    arguments.pidfd = (&raw mut process) as u64;
-    arguments.exit_signal = libc::SIGCHLD as u64;
-    // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork(2), and there is no
-    // other thread whose locks it could inherit; the structure lives across the call and the kernel writes only `process`.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
-    match Errno::result(result)? {
+    let result = match clone3(namespaces, &mut process) {
+        // What filters system calls by their arguments cannot look into clone3's and says that there is none, as
+        // systemd does for `RestrictNamespaces=` (systemd.exec(5)).
+        Err(Errno::ENOSYS) => clone(namespaces, &mut process),
+        result => result,
+    };
+    match result? {
         0 => Ok(Forked::Child),
         pid => Ok(Forked::Parent {
             pid: Pid::from_raw(i32::try_from(pid).map_err(|_| Errno::EOVERFLOW)?),
@@ -35,6 +33,29 @@ pub(crate) fn fork_into(namespaces: libc::c_int) -> nix::Result<Forked> {
             process: unsafe { OwnedFd::from_raw_fd(process) },
         }),
     }
+}
+
+/// The child's number, in the child 0; `process` becomes a descriptor of it.
+fn clone3(namespaces: libc::c_int, process: &mut RawFd) -> nix::Result<libc::c_long> {
+    // SAFETY: `clone_args` is plain numbers, for which zero is valid.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = u64::try_from(namespaces | libc::CLONE_PIDFD).map_err(|_| Errno::EINVAL)?;
+    arguments.pidfd = (&raw mut *process) as u64;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork(2), and the caller has no
+    // other thread whose locks it could inherit; the structure lives across the call and the kernel writes only `process`.
+    let result = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
+    Errno::result(result)
+}
+
+/// The same by the older call.
+fn clone(namespaces: libc::c_int, process: &mut RawFd) -> nix::Result<libc::c_long> {
+    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let none = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: as for clone3; a null stack keeps the parent's, of which the child has its own copy. The orders of
+    // arguments of x86-64 and AArch64 differ in the fourth and fifth only, which are not used.
+    let result = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut *process, none, none) };
+    Errno::result(result)
 }
 
 /// Forks a copy that goes on with the parent's code: a session. `EDEADLK` if this process has more than one thread.
@@ -100,6 +121,20 @@ pub(crate) fn uptime() -> nix::Result<Duration> {
 /// The machine's memory, in bytes (sysinfo(2)).
 pub(crate) fn memory() -> nix::Result<u64> {
     nix::sys::sysinfo::sysinfo().map(|info| info.ram_total())
+}
+
+/// Whether filters of system calls can end a process (seccomp(2)).
+pub(crate) fn can_kill_by_seccomp() -> nix::Result<()> {
+    const GET_ACTION_AVAIL: libc::c_uint = 2; // linux/seccomp.h
+    let action = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the kernel reads one number, which lives across the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) }).map(drop)
+}
+
+/// Whether paths can be resolved by openat2(2): what filters system calls without knowing it would make every file fail.
+pub(crate) fn has_openat2() -> nix::Result<()> {
+    use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
+    openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).map(drop)
 }
 
 /// Forking goes on in the child only where no other thread can hold a lock that the child would inherit. The kernel

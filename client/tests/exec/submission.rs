@@ -76,8 +76,8 @@ fn a_script_runs_as_a_program() {
     let script = fake.file("program", text);
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     assert!(Command::new(&script).arg("name=value").status().unwrap().success());
-    let submit = fake.join();
     let text = std::fs::read(&script).unwrap();
+    let submit = fake.join();
     assert_eq!(submit.script, text, "digests and signatures are of the file as it is");
     assert_eq!(submit.arguments, br#"{"name":{"stringValue":"value"}}"#);
 }

@@ -5,6 +5,7 @@
 //! thought of them does not hand them out.
 
 use crate::authz::{Demand, Principal, ProgramContext};
+use crate::jail::FIRST_NOBODY_ID;
 use crate::perform::Stop;
 use crate::perform::fs::{group_id, user_id};
 use crate::session::State;
@@ -14,10 +15,6 @@ use rex_protocol::failure::{Denial, Failure, FailureKind};
 use rex_protocol::text::Text;
 use std::ffi::CString;
 use std::str::FromStr;
-
-/// The first of the ids of programs that run as nobody: beyond those of workers (`jail::spawn`), which are numbered like this
-/// by the same process, by more than there are processes (`PID_MAX_LIMIT`, linux/threads.h).
-const NOBODY: u32 = 2_000_000_000 + (1 << 22);
 
 /// As whom a program runs.
 #[derive(Debug, Clone)]
@@ -67,7 +64,7 @@ impl Identity {
 
     /// Nobody's: a user and group that this session's program alone has.
     pub(super) fn nobody() -> Self {
-        let id = NOBODY + std::process::id();
+        let id = FIRST_NOBODY_ID + std::process::id();
         Self {
             user: (id.to_string(), id),
             group: (id.to_string(), id),

@@ -1,7 +1,7 @@
 //! The sealed program that understands what comes from the network, `rex-net`: one for each request, ended with it.
 
 use super::{refused, request_failed};
-use crate::jail::{self, Jail, Program, SpawnError, Worker};
+use crate::jail::{self, Jail, Program, Worker};
 use crate::session::{State, end_worker};
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
@@ -33,19 +33,18 @@ pub(super) struct Response {
 impl Net {
     /// Starts one for a request, for what must be done by `deadline`.
     pub(super) fn start(deadline: Instant, state: &State) -> Result<Self, Failure> {
-        Self::run(Program::open_net(state.net()), deadline, state)
+        Self::run(&state.net()?.clone(), deadline, state)
     }
 
     /// Starts one for a name; there may be another one for a request beside it.
     pub(super) fn start_for_names(deadline: Instant, state: &State) -> Result<Self, Failure> {
-        Self::run(Program::open_net(state.net()).map(Program::for_names), deadline, state)
+        Self::run(&state.net()?.for_names(), deadline, state)
     }
 
-    fn run(program: Result<Program, SpawnError>, deadline: Instant, state: &State) -> Result<Self, Failure> {
+    fn run(program: &Program, deadline: Instant, state: &State) -> Result<Self, Failure> {
         let fault =
             |error: &dyn std::fmt::Display| request_failed(format!("cannot start the network's program: {error}"));
-        let program = program.map_err(|error| fault(&error))?;
-        let process = JAIL.spawn(&program).map_err(|error| fault(&error))?;
+        let process = JAIL.spawn(program).map_err(|error| fault(&error))?;
         let net = Self { process, deadline };
         match net.hear(state)? {
             FromNet::Hello { version } if &*version == VERSION => {}
