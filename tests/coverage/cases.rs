@@ -27,17 +27,7 @@ macro_rules! cases {
 }
 
 cases! {
-    OpenDir: |stage| OpenDir { path: stage.abs("dir"), follow: false, create: Some(CreateDir { recursive: true }) };
     OpenSubdir: |stage| OpenSubdir { dir: stage.root(), name: name("dir"), follow: false };
-    OpenFile: |stage| OpenFile {
-        dir: stage.root(),
-        name: name("file"),
-        read: true,
-        write: true,
-        create: Some(0o600),
-        follow: false,
-        write_next: true,
-    };
     OpenEntry: |stage| OpenEntry { path: stage.abs("file") };
     OpenLink: |stage| OpenLink { dir: stage.root(), name: name("new-link") };
     Read: |stage| Read { file: stage.file("file"), offset: 0, length: 1 };
@@ -63,7 +53,6 @@ cases! {
         group: None,
     };
     BeginFile: |stage| BeginFile { dir: stage.root(), way: way(&["new", "file"]) };
-    AddToFile: |stage| AddToFile { draft: draft(stage), content: content() };
     Execute: |stage| Execute {
         file: stage.file("tool"),
         arguments: Vec::new(),
@@ -108,10 +97,6 @@ cases! {
         timeout_seconds: 1,
     };
     Fetch: |stage| fetch(stage);
-    ReadBody: |stage| ReadBody {
-        body: stage.hold(stage.session().call(&fetch(stage)).map(|fetched| fetched.body.expect("a body"))),
-        offset: 0,
-    };
     StartUnit: |_stage| StartUnit { name: unit() };
     StopUnit: |_stage| StopUnit { name: unit() };
     RestartUnit: |_stage| RestartUnit { name: unit(), only_running: true };
@@ -140,6 +125,11 @@ impl Case for ListProcesses {
 }
 
 impl Case for Donate {
+    /// It is a script that asks for it, in a run of its own.
+    fn is_possible_in_a_dry_run(_: Option<Action>) -> bool {
+        false
+    }
+
     fn request(stage: &Stage) -> Self {
         Donate { file: stage.file("file") }
     }
@@ -238,6 +228,11 @@ impl Case for WriteAttribute {
     fn request(stage: &Stage) -> Self {
         let value = b"system_u:object_r:tmp_t:s0".to_vec().into();
         WriteAttribute { file: stage.writable("file"), name: Text::cut(SELINUX), value }
+    }
+
+    /// Most file systems that this runs on have none.
+    fn is_quiet() -> bool {
+        true
     }
 
     fn may_be_refused(errno: i32) -> bool {
@@ -403,5 +398,57 @@ impl Case for Narrow {
         let by = denied.failure().map(|failure| &failure.kind);
         let named = matches!(by, Some(FailureKind::Denied(denial)) if denial.policies == [Text::cut("nothing")]);
         named && reply.warnings.is_empty()
+    }
+}
+
+impl Case for OpenDir {
+    fn request(stage: &Stage) -> Self {
+        OpenDir { path: stage.abs("dir"), follow: false, create: Some(CreateDir { recursive: true }) }
+    }
+
+    fn is_quiet() -> bool {
+        true
+    }
+}
+
+impl Case for OpenFile {
+    fn request(stage: &Stage) -> Self {
+        OpenFile {
+            dir: stage.root(),
+            name: name("file"),
+            read: true,
+            write: true,
+            create: Some(0o600),
+            follow: false,
+            write_next: true,
+        }
+    }
+
+    fn is_quiet() -> bool {
+        true
+    }
+}
+
+impl Case for AddToFile {
+    fn request(stage: &Stage) -> Self {
+        AddToFile { draft: draft(stage), content: content() }
+    }
+
+    fn is_quiet() -> bool {
+        true
+    }
+}
+
+impl Case for ReadBody {
+    fn request(stage: &Stage) -> Self {
+        ReadBody {
+            body: stage.hold(stage.session().call(&fetch(stage)).map(|fetched| fetched.body.expect("a body"))),
+            offset: 0,
+        }
+    }
+
+    /// What a request for a change would bring is not known, and so nothing is read of it.
+    fn is_possible_in_a_dry_run(denied: Option<Action>) -> bool {
+        matches!(denied, None | Some(Action::HttpGet | Action::HttpOptions))
     }
 }

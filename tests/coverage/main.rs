@@ -4,11 +4,13 @@
 //! The table is made from the list itself, so an operation without a case does not compile and is named:
 //! `the trait bound X: Case is not satisfied`. An action that an operation declares and that no call of it is denied for
 //! fails the test. The operation that takes rights away demands nothing: what it takes is seen denied.
+//!
+//! And each of them again in a dry run: decided alike, and nothing is another after it than before.
 
 mod cases;
 mod stage;
 
-use rex_client::{Action, CallError, FailureKind, Listed};
+use rex_client::{Action, CallError, Effect, FailureKind, Listed};
 use rex_protocol::for_each_operation;
 use rex_protocol::operations::OPERATIONS;
 use rex_tests::with_private_mounts;
@@ -42,6 +44,16 @@ trait Case: Listed + Sized {
         }
     }
 
+    /// Whether the allowed call changes nothing that could be told, as what it asks for is so already, or not done yet.
+    fn is_quiet() -> bool {
+        false
+    }
+
+    /// Whether the call can be prepared in a dry run, with this denied.
+    fn is_possible_in_a_dry_run(_denied: Option<Action>) -> bool {
+        true
+    }
+
     /// Whether the allowed call may end so: not every machine has what it is about.
     fn may_fail(_kind: &FailureKind) -> bool {
         false
@@ -67,11 +79,19 @@ struct Entry {
     name: &'static str,
     actions: &'static [Action],
     attempt: fn(Option<Action>) -> Result<(), String>,
+    rehearse: fn(Option<Action>) -> Result<(), String>,
+    only_looks: bool,
 }
 
 impl Entry {
     const fn of<O: Case>() -> Self {
-        Self { name: O::NAME, actions: O::ACTIONS, attempt: attempt::<O> }
+        Self {
+            name: O::NAME,
+            actions: O::ACTIONS,
+            attempt: attempt::<O>,
+            rehearse: rehearse::<O>,
+            only_looks: matches!(O::EFFECT, Effect::Looks),
+        }
     }
 }
 
@@ -94,6 +114,76 @@ fn attempt<O: Case>(denied: Option<Action>) -> Result<(), String> {
         (Called::Denied(message) | Called::Failed(message), Some(action)) => {
             Err(format!("without {action}: {message}"))
         }
+    }
+}
+
+/// Calls an operation in a dry run.
+fn rehearse<O: Case>(denied: Option<Action>) -> Result<(), String> {
+    if !O::is_possible_in_a_dry_run(denied) {
+        return Ok(());
+    }
+    let stage = Stage::in_a_dry_run(denied);
+    let request = O::request(&stage);
+    stage.close();
+    stage.session().take_changes();
+    let (before, changes) = (stage.look(), O::EFFECT.changes(&request));
+    let called = request.call(&stage);
+    let (differences, planned) = (stage.look().differences(&before), stage.session().take_changes());
+    if !differences.is_empty() {
+        return Err(format!("a dry run has changed something: {differences:?}"));
+    }
+    if !changes && !planned.is_empty() {
+        return Err(format!("it only looks, and would change something: {planned:?}"));
+    }
+    match (called, denied) {
+        (Called::Whole | Called::InPart, None) if changes && planned.is_empty() && !O::is_quiet() => {
+            Err("what it would change is not told".into())
+        }
+        (Called::Whole | Called::InPart, None) | (Called::InPart, Some(_)) => Ok(()),
+        (Called::Denied(message), Some(action)) if message.contains(&action.to_string()) => Ok(()),
+        // What is left out where it is denied is seen by what was changed, and nothing was.
+        (Called::Whole, Some(Action::FileSetId | Action::FileChmod | Action::FileChown)) => Ok(()),
+        (Called::Whole, Some(action)) => Err(format!("it goes without {action}")),
+        (Called::Denied(message) | Called::Failed(message), denied) => Err(format!("without {denied:?}: {message}")),
+    }
+}
+
+#[test]
+fn every_operation_is_decided_in_a_dry_run_and_changes_nothing() {
+    let check = || {
+        let mut faults = Vec::new();
+        for entry in TABLE {
+            let denied = entry.actions.iter().copied().map(Some);
+            for denied in std::iter::once(None).chain(denied) {
+                if let Err(fault) = (entry.rehearse)(denied) {
+                    faults.push(format!("{}: {fault}", entry.name));
+                }
+            }
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    };
+    with_private_mounts(check);
+}
+
+#[test]
+fn what_only_looks_asks_for_no_action_that_changes_something() {
+    /// What is allowed by an action that stands for more than a look.
+    const MORE: &[&str] = &[
+        // It is read in order to be written.
+        "fs.read_attribute",
+        // These tell what became of what was begun, which was asked for.
+        "fs.follow",
+        "systemd.follow",
+        "network.read_body",
+        // These see more, and reach further, and change nothing there.
+        "process.enter",
+        "process.enter_network",
+        "network.connect",
+        "network.resolve",
+    ];
+    for entry in TABLE {
+        let only_looks = entry.actions.iter().all(|action| action.only_looks());
+        assert!(!entry.only_looks || only_looks || MORE.contains(&entry.name), "{}", entry.name);
     }
 }
 

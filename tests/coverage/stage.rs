@@ -8,7 +8,7 @@ use rex_client::handle::{Dir, File};
 use rex_client::{AbsPath, Action, Broker, CallError, Handle, Held, Name, Policy, Session, Terms, Text};
 use rex_protocol::process::Trace;
 use rex_protocol::system::{LoadSettings, Uname};
-use rex_tests::{Disk, Ran, programs};
+use rex_tests::{Closely, Disk, Ran, Tree, programs};
 use std::any::Any;
 use std::cell::RefCell;
 use std::fs;
@@ -47,6 +47,15 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(denied: Option<Action>) -> Self {
+        Self::with(denied, Terms::new())
+    }
+
+    /// The same, with a session that is a dry run.
+    pub(crate) fn in_a_dry_run(denied: Option<Action>) -> Self {
+        Self::with(denied, Terms::new().dry_run())
+    }
+
+    fn with(denied: Option<Action>, terms: Terms) -> Self {
         let folder = tempfile::Builder::new().prefix("rex-test-").tempdir().expect("a temporary folder");
         let root = folder.path();
         for name in ["dir", "elsewhere", "new-mount"] {
@@ -65,7 +74,7 @@ impl Stage {
         packed.write_all(b"content\n").and_then(|()| packed.finish()).expect("a compressed file");
         let policy = policy(denied);
         let broker = Broker::standalone_by(programs().join("rex-broker")).expect("a session");
-        let terms = Terms::new().policy(Policy::new("coverage.cedar", policy.clone()));
+        let terms = terms.policy(Policy::new("coverage.cedar", policy.clone()));
         let session = broker.operate(terms).expect("a session");
         Self { session, policy, denied, held: RefCell::default(), sleepers: RefCell::default(), _disks: disks, folder }
     }
@@ -90,6 +99,20 @@ impl Stage {
     /// The action that is forbidden.
     pub(crate) fn denied(&self) -> Option<Action> {
         self.denied
+    }
+
+    /// What there is that a call could change.
+    pub(crate) fn look(&self) -> Looked {
+        let sleepers = self.sleepers.borrow();
+        let state = |sleeper: &Child| {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", sleeper.id())).unwrap_or_default();
+            stat.rsplit(')').next().unwrap_or_default().split_whitespace().next().unwrap_or_default().to_owned()
+        };
+        Looked {
+            tree: Tree::of(self.folder.path()),
+            mounts: fs::read_to_string("/proc/thread-self/mounts").expect("the mounts"),
+            sleepers: sleepers.iter().map(state).collect(),
+        }
     }
 
     /// From now on policy forbids something here.
@@ -223,6 +246,27 @@ fn policy(denied: Option<Action>) -> String {
         )
     });
     format!("permit(principal, action, resource);\n{}", forbid.unwrap_or_default())
+}
+
+/// What there was at one time.
+pub(crate) struct Looked {
+    tree: Tree,
+    mounts: String,
+    sleepers: Vec<String>,
+}
+
+impl Looked {
+    /// What is another than it was before.
+    pub(crate) fn differences(&self, before: &Looked) -> Vec<String> {
+        let mut differences = self.tree.differences(&before.tree, Closely::Times);
+        if self.mounts != before.mounts {
+            differences.push("the mounts are others".to_owned());
+        }
+        if self.sleepers != before.sleepers {
+            differences.push(format!("processes were {:?} and are {:?}", before.sleepers, self.sleepers));
+        }
+        differences
+    }
 }
 
 impl Drop for Stage {

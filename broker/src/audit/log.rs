@@ -5,6 +5,7 @@
 //! taken over, and a torn one, which nothing was ever done upon, is cut off. It may end before the head only where the
 //! machine went down, and then not before what the disk had confirmed. Everything else is no accident: nothing is written to
 //! such a log, and so nothing is done.
+#![allow(clippy::disallowed_methods, reason = "the record of a dry run is a real one")]
 
 use super::head::{Head, Position};
 use super::record::Entry;

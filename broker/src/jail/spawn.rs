@@ -178,6 +178,7 @@ impl Jail {
     }
 
     /// The child's way into the program. Returns only if it fails, with the step and the reason.
+    #[allow(clippy::disallowed_methods, reason = "in a namespace that a worker is alone in")]
     fn become_worker(
         &self,
         program: &Program,

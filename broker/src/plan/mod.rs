@@ -21,7 +21,6 @@ use rex_protocol::failure::{Failure, FailureKind};
 use rex_protocol::path::{AbsPath, Name};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
@@ -40,8 +39,8 @@ type Space = Option<(u64, u64)>;
 
 #[derive(Debug)]
 struct Plan {
-    /// What the names stand for that were touched.
-    names: HashMap<Space, BTreeMap<AbsPath, Node>>,
+    /// What the names stand for that were touched, by the bytes of their paths.
+    names: HashMap<Space, BTreeMap<Vec<u8>, Node>>,
     /// Objects that are really there and would be others by now, by their inodes. Each is held open, so that nothing else gets its inode.
     real: HashMap<(u64, u64), Rc<Shadow>>,
     /// Objects that are not there, by their numbers.
@@ -102,10 +101,10 @@ pub(crate) fn not_known(what: impl std::fmt::Display) -> Failure {
 pub(crate) fn seen(path: &AbsPath) -> Seen {
     with(|plan| {
         let Some(names) = plan.names.get(&space()) else { return Seen::Untouched };
-        if let Some(node) = names.get(path) {
+        if let Some(node) = names.get(path.as_bytes()) {
             return Seen::Other(node.clone());
         }
-        match path.ancestors().find_map(|above| names.get(&above)) {
+        match path.ancestors().find_map(|above| names.get(above.as_bytes())) {
             None => Seen::Untouched,
             Some(Node::NotKnown) => Seen::Other(Node::NotKnown),
             Some(Node::Gone | Node::Object(_)) => Seen::Other(Node::Gone),
@@ -119,22 +118,12 @@ pub(crate) fn names_in(dir: &AbsPath) -> Vec<(Name, Node)> {
     let below = below(dir);
     with(|plan| {
         let names = plan.names.get(&space())?;
-        let mut found = Vec::new();
-        for (path, node) in names.range((Bound::Excluded(dir.clone()), Bound::Unbounded)) {
-            if !path.as_bytes().starts_with(&below) {
-                // Between a directory and what is in it may stand names that begin with the directory's own.
-                if path.as_bytes() > below.as_slice() {
-                    break;
-                }
-                continue;
-            }
-            if let Some((parent, name)) = path.split()
-                && parent == *dir
-            {
-                found.push((name, node.clone()));
-            }
-        }
-        Some(found)
+        let inside = names.range(below.clone()..).take_while(|(path, _)| path.starts_with(&below));
+        let own = inside.filter_map(|(path, node)| {
+            // What is deeper has a slash in it, which no name has.
+            Some((Name::parse(path.get(below.len()..)?).ok()?, node.clone()))
+        });
+        Some(own.collect())
     })
     .flatten()
     .unwrap_or_default()
@@ -148,37 +137,39 @@ fn below(dir: &AbsPath) -> Vec<u8> {
 /// From now on a path stands for this, and nothing below it for what it did.
 pub(crate) fn put(path: &AbsPath, node: Node) -> nix::Result<()> {
     charge(path.as_bytes().len() as u64 + NAME_OVERHEAD)?;
-    let below = below(path);
-    let placed = path.clone();
-    with(|plan| {
-        let names = plan.names.entry(space()).or_default();
-        names.retain(|other, _| !other.as_bytes().starts_with(&below));
-        if let Node::Object(shadow) = &node {
-            shadow.moved_to(&placed);
-        }
-        names.insert(placed, node);
-    })
-    .ok_or(Errno::EINVAL)
+    take_below(path);
+    insert(path, node);
+    Ok(())
 }
 
 /// Gives what a directory that is not there holds to another path of it.
 pub(crate) fn move_below(from: &AbsPath, to: &AbsPath) -> nix::Result<()> {
-    let old = below(from);
-    let moved: Vec<(AbsPath, Node)> = with(|plan| {
-        let names = plan.names.entry(space()).or_default();
-        let inside: Vec<AbsPath> = names.keys().filter(|path| path.as_bytes().starts_with(&old)).cloned().collect();
-        inside.into_iter().filter_map(|path| names.remove_entry(&path)).collect()
-    })
-    .unwrap_or_default();
-    for (path, node) in moved {
-        let rest = path.as_bytes().get(old.len()..).unwrap_or_default();
+    let length = below(from).len();
+    for (path, node) in take_below(from) {
+        let rest = path.get(length..).unwrap_or_default();
         let path = AbsPath::parse([below(to).as_slice(), rest].concat()).map_err(|_| Errno::ENAMETOOLONG)?;
-        if let Node::Object(shadow) = &node {
-            shadow.moved_to(&path);
-        }
-        with(|plan| plan.names.entry(space()).or_default().insert(path, node));
+        insert(&path, node);
     }
     Ok(())
+}
+
+fn insert(path: &AbsPath, node: Node) {
+    if let Node::Object(object) = &node {
+        object.moved_to(path);
+    }
+    with(|plan| plan.names.entry(space()).or_default().insert(path.as_bytes().to_vec(), node));
+}
+
+/// Takes out what stands below a path.
+fn take_below(path: &AbsPath) -> Vec<(Vec<u8>, Node)> {
+    let below = below(path);
+    with(|plan| {
+        let names = plan.names.entry(space()).or_default();
+        let inside = names.range(below.clone()..).take_while(|(path, _)| path.starts_with(&below));
+        let inside: Vec<Vec<u8>> = inside.map(|(path, _)| path.clone()).collect();
+        inside.iter().filter_map(|path| names.remove_entry(path)).collect()
+    })
+    .unwrap_or_default()
 }
 
 /// What an open object is like by now.

@@ -121,6 +121,7 @@ impl Shadow {
 
     /// A descriptor that is known again as this object. Of one that is not there it is good for nothing else: an empty file in
     /// memory, whose length is the object's number.
+    #[allow(clippy::disallowed_methods, reason = "of a file in memory that has no name")]
     pub(crate) fn pin(&self) -> nix::Result<OwnedFd> {
         if let Some(real) = &self.real {
             return real.try_clone().map_err(|_| Errno::EMFILE);

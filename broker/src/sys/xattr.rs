@@ -1,5 +1,6 @@
 //! Extended attributes of open files (xattr(7)).
 
+use crate::plan;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,8 +35,9 @@ pub(crate) fn get(file: impl AsFd, name: &CStr, most: usize) -> nix::Result<Vec<
     Ok(value)
 }
 
-/// Sets an attribute. With `existing` it must be there: `ENODATA` otherwise.
+/// Sets an attribute. With `existing` it must be there: `ENODATA` otherwise. A dry run is refused: `EROFS`.
 pub(crate) fn set(file: impl AsFd, name: &CStr, value: &[u8], existing: bool) -> nix::Result<()> {
+    plan::confirm_real()?;
     let flags = if existing { libc::XATTR_REPLACE } else { 0 };
     let (file, size) = (file.as_fd().as_raw_fd(), value.len());
     // SAFETY: the name ends with NUL, and the kernel reads `size` bytes of a buffer of that size.
@@ -43,8 +45,9 @@ pub(crate) fn set(file: impl AsFd, name: &CStr, value: &[u8], existing: bool) ->
     Errno::result(result).map(drop)
 }
 
-/// Takes an attribute away.
+/// Takes an attribute away. A dry run is refused: `EROFS`.
 pub(crate) fn remove(file: impl AsFd, name: &CStr) -> nix::Result<()> {
+    plan::confirm_real()?;
     // SAFETY: the name ends with NUL.
     Errno::result(unsafe { libc::fremovexattr(file.as_fd().as_raw_fd(), name.as_ptr()) }).map(drop)
 }

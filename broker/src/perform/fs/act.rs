@@ -2,6 +2,7 @@
 //!
 //! Everything around it, above all what policy is asked, is one code for both. Permissions of the kernel are looked at in a
 //! dry run as far as they can be seen: its refusals of another kind come to light only when it is done.
+#![allow(clippy::disallowed_methods, reason = "here it is decided whether it is done or planned")]
 
 use super::newfile::with_new_name;
 use super::planned::{confirm_place, entry, has_entries, snapshot};
@@ -103,6 +104,9 @@ pub(super) fn rename(from: At<'_>, to: At<'_>) -> nix::Result<()> {
 pub(super) fn plan_moved(from: At<'_>, to: At<'_>, moved: &OwnedFd) -> nix::Result<()> {
     let stat = plan::stat(moved)?;
     let is_dir = fs::kind(&stat) == SFlag::S_IFDIR;
+    if is_dir && to.path.ancestors().any(|above| above == *from.path) {
+        return Err(Errno::EINVAL);
+    }
     let about = if is_dir { About::Dir(from.path.clone()) } else { About::File(from.path.clone()) };
     let mut planned = Planned::on(Act::Move, about).with("destination", None, Some(to.path.to_id()));
     match entry(to.dir, to.name, to.path) {

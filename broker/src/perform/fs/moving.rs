@@ -88,14 +88,14 @@ impl FileTarget {
 
     fn rename(&self) -> nix::Result<()> {
         self.confirm_name()?;
-        act::rename(self.old(), self.new())
+        act::rename(self.old(), self.destined())
     }
 
     fn old(&self) -> At<'_> {
         At { dir: &self.file.link.dir.pin, name: &self.file.link.name, path: &self.path }
     }
 
-    fn new(&self) -> At<'_> {
+    fn destined(&self) -> At<'_> {
         At { dir: &self.to.dir.pin, name: &self.to.name, path: &self.destination }
     }
 
@@ -105,7 +105,7 @@ impl FileTarget {
             planned::confirm_place(&self.file.link.dir.pin, &self.path)?;
             planned::confirm_place(&self.to.dir.pin, &self.destination)?;
             let Place { dir, name } = &self.file.link;
-            act::plan_moved(self.old(), self.new(), &planned::entry(&dir.pin, name, &self.path)?)
+            act::plan_moved(self.old(), self.destined(), &planned::entry(&dir.pin, name, &self.path)?)
         });
         planned.map_err(|errno| refused(errno, "move to", &self.destination))?;
         Ok(self.moved(Rc::clone(&self.file.fd), self.file.link_inode))
@@ -157,6 +157,7 @@ impl FileTarget {
     }
 
     /// A link to another file system: another that says the same.
+    #[allow(clippy::disallowed_methods, reason = "a dry run has gone another way before")]
     fn copy_link(&self, state: &mut State) -> Result<OpenRegularFile, Stop> {
         state.demand(&[file_demand(Action::FileRead, &self.path), file_demand(Action::FileDelete, &self.path)])?;
         if plan::is_on() {
@@ -177,10 +178,12 @@ impl FileTarget {
         Ok(self.moved(Rc::clone(&self.file.fd), inode(&now)))
     }
 
+    #[allow(clippy::disallowed_methods, reason = "it refuses in a dry run")]
     fn remove_source(&self) -> Result<(), Failure> {
         let Place { dir, name } = &self.file.link;
-        let removed =
-            self.confirm_name().and_then(|()| unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir));
+        let removed = plan::confirm_real()
+            .and_then(|()| self.confirm_name())
+            .and_then(|()| unlinkat(&*dir.pin, name.as_os_str(), UnlinkatFlags::NoRemoveDir));
         removed.map_err(|errno| refused(errno, "remove the copied", &self.path))
     }
 }
@@ -286,6 +289,7 @@ impl DirTarget {
     }
 
     /// To another file system: a whole copy takes the destination's name, then the source goes.
+    #[allow(clippy::disallowed_methods, reason = "a dry run has gone another way before")]
     fn move_across(&self, state: &mut State) -> Result<OpenDirectory, Stop> {
         let (mut place, mut path) = (self.to.clone(), self.destination.clone());
         if tree::has_entries(&place, &path)? {

@@ -137,7 +137,9 @@ impl Found<'_> {
         }
     }
 
+    #[allow(clippy::disallowed_methods, reason = "it refuses in a dry run")]
     pub(super) fn remove(&self) -> Result<(), Failure> {
+        plan::confirm_real().map_err(|errno| refused(errno, "remove", &self.path))?;
         let flag = if self.is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
         match unlinkat(self.dir, self.name.as_os_str(), flag) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),

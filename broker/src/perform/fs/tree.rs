@@ -2,6 +2,7 @@
 //!
 //! Everything below is judged before the first copy is made, and again when it is its turn: what came in between is judged
 //! too. The copy is made under a name that nobody can foresee, and has its own only when it is whole.
+#![allow(clippy::disallowed_methods, reason = "behind `copy_to`, which a dry run does not do")]
 
 use super::moving::keep_all;
 use super::newfile::{has_set_id, with_new_name};
@@ -71,6 +72,7 @@ fn pin_private(dir: &OwnedFd, name: &Name) -> nix::Result<OwnedFd> {
 
 /// Removes from `source` what `copy` has, and tells whether anything is left.
 pub(super) fn remove_copied(source: &OwnedFd, copy: &OwnedFd, path: &AbsPath) -> Result<bool, Failure> {
+    plan::confirm_real().map_err(|errno| refused(errno, "remove the copied", path))?;
     let mut left = false;
     for (name, is_dir) in entries(source, path)? {
         let path = join(path, &name)?;

@@ -128,7 +128,9 @@ fn judge_detours(path: &AbsPath, state: &mut State) -> Result<(), Failure> {
     lead::detours(path).iter().try_for_each(|dir| state.demand(&[dir_demand(Action::FileUnmount, dir)]))
 }
 
+#[allow(clippy::disallowed_methods, reason = "it refuses in a dry run")]
 fn unmount(place: &Path) -> nix::Result<()> {
+    plan::confirm_real()?;
     // In user namespaces and on old kernels it may be interrupted.
     loop {
         match umount2(place, MntFlags::UMOUNT_NOFOLLOW) {
