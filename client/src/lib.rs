@@ -64,6 +64,7 @@ pub use rex_protocol::client::{EndClass, Ending, LimitRequest, ListedPolicy, Out
 pub use rex_protocol::failure::{Denial, Failure, FailureKind};
 pub use rex_protocol::limits::{self, LimitName, Limits};
 pub use rex_protocol::path::{AbsPath, Name, PathError};
+pub use rex_protocol::ssh::{Fingerprint, Ssh};
 pub use rex_protocol::text::{CHUNK, Chunk, Text, TooLong};
 pub use rex_protocol::worker::{Alarm, Level, Log, Metric, Unit};
 pub use rex_protocol::{Action, Effect, Handle, Listed, Operation, fs, handle, process};

@@ -4,6 +4,7 @@ use crate::Error;
 use rex_protocol::VERSION;
 use rex_protocol::argument::{Argument, Arguments};
 use rex_protocol::client::{self, FromClient, LimitRequest, Operate, Submit};
+use rex_protocol::ssh::Ssh;
 use rex_protocol::text::Text;
 use rex_protocol::worker::Level;
 use std::time::Duration;
@@ -48,6 +49,8 @@ pub struct Submission {
     pub dry_run: bool,
     /// A signature of the script, as `ssh-keygen -Y sign -n rex-script` writes it.
     pub signature: Option<String>,
+    /// We are what sshd started for a connection ([`crate::Ssh`]); a run of which that is not so is refused.
+    pub ssh: Option<Ssh>,
 }
 
 /// What holds for the operations of a [`crate::Session`].
@@ -109,6 +112,7 @@ impl Submission {
             reason: None,
             dry_run: false,
             signature: None,
+            ssh: None,
         }
     }
 
@@ -184,6 +188,7 @@ impl Submission {
             progress: self.progress,
             reason: self.reason.map(Text::cut),
             signature: self.signature.map(Text::cut),
+            ssh: self.ssh,
             dry_run: self.dry_run,
         })))
     }

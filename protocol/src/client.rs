@@ -25,6 +25,7 @@
 use crate::Failure;
 use crate::change::Change;
 use crate::limits::{LimitName, Limits};
+use crate::ssh::Ssh;
 use crate::status::Status;
 use crate::text::Text;
 use crate::worker::{Alarm, Level, Log, Metric};
@@ -98,6 +99,8 @@ pub struct Submit {
     pub reason: Option<Text<1024>>,
     /// A signature of the script, as `ssh-keygen -Y sign` writes it.
     pub signature: Option<Text<16384>>,
+    /// The client is what sshd started for a connection. The broker looks whether that is so, and refuses the run if not.
+    pub ssh: Option<Ssh>,
     /// Decide everything and change nothing: what would be changed is told ([`ToClient::Change`]).
     pub dry_run: bool,
 }

@@ -26,6 +26,7 @@ pub mod operations;
 pub mod path;
 pub mod process;
 pub mod run;
+pub mod ssh;
 pub mod status;
 pub mod system;
 pub mod systemd;

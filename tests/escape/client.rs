@@ -30,6 +30,7 @@ pub(crate) fn submission(script: &str) -> FromClient {
         reason: None,
         dry_run: false,
         signature: None,
+        ssh: None,
     }))
 }
 

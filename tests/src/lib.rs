@@ -4,6 +4,7 @@
 mod daemon;
 mod machine;
 mod mounts;
+mod network;
 mod ran;
 mod scratch;
 mod tree;
@@ -11,6 +12,7 @@ mod tree;
 pub use daemon::{Daemon, Settings, descendants};
 pub use machine::Machine;
 pub use mounts::{Disk, put_in_place_of, with_private_mounts};
+pub use network::leave_network;
 pub use ran::{Ran, run};
 pub use scratch::scratch;
 pub use tree::{Closely, Tree};

@@ -79,7 +79,7 @@ pub struct RunStart<'a> {
     pub groups: &'a [String],
     /// Its process.
     pub pid: i32,
-    /// `socket` or `standalone`
+    /// `socket`, `ssh` or `standalone`
     pub via: &'static str,
     /// Its terminal.
     pub tty: &'a str,
@@ -93,6 +93,8 @@ pub struct RunStart<'a> {
     pub reason: &'a str,
     /// Who signed the script; empty where nobody did.
     pub signed_by: &'a str,
+    /// The key that opened its SSH connection; empty where there is none.
+    pub ssh_key: &'a str,
     /// It is a dry run, which changes nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,

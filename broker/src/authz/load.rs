@@ -265,6 +265,8 @@ fn validate(
         .validation_warnings()
         .map(|warning| warning::suspicious(warning, places.get(warning.policy_id())))
         .collect();
+    let by_any_key = set.policies().filter(|policy| session::trusts_any_callers_key(policy));
+    suspicious.extend(by_any_key.map(|policy| warning::key_of_anybody(places.get(policy.id()))));
     suspicious.retain(|warning| !invalid.iter().any(|error| error.is_at_the_place_of(warning)));
     warning::one_of_a_kind(&mut suspicious);
     Ok((invalid, suspicious))

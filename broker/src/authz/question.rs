@@ -46,7 +46,7 @@ pub struct Question {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Told {
-    /// `socket` or `standalone`
+    /// `socket`, `ssh` or `standalone`
     pub via: String,
     /// [`Session::tty`]
     pub tty: String,
@@ -56,6 +56,8 @@ pub struct Told {
     pub script: String,
     /// [`Session::signed_by`]
     pub signed_by: String,
+    /// [`Session::ssh_key`]
+    pub ssh_key: String,
     /// [`Session::reason`]
     pub reason: String,
     /// [`Session::dry_run`]
@@ -252,8 +254,11 @@ impl Told {
     fn put(&self) -> Result<Session, QuestionError> {
         let via = match self.via.as_str() {
             "" | "socket" => Via::Socket,
+            "ssh" => Via::Ssh,
             "standalone" => Via::Standalone,
-            other => return Err(QuestionError(format!("a run comes by `socket` or `standalone`, not by `{other}`"))),
+            other => {
+                return Err(QuestionError(format!("a run comes by `socket`, `ssh` or `standalone`, not by `{other}`")));
+            }
         };
         let new = Session::new(via);
         Ok(Session {
@@ -262,6 +267,7 @@ impl Told {
             parent: self.parent.clone(),
             script: self.script.clone(),
             signed_by: self.signed_by.clone(),
+            ssh_key: self.ssh_key.clone(),
             reason: self.reason.clone(),
             dry_run: self.dry_run,
             started: self.started.or(self.now).unwrap_or(new.started),

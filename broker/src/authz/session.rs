@@ -5,7 +5,7 @@
 
 use super::context::{number, record, text};
 use super::entity::EntityError;
-use cedar_policy::{Policy, RestrictedExpression};
+use cedar_policy::{Effect, Policy, PrincipalConstraint, RestrictedExpression};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -22,6 +22,9 @@ pub struct Session {
     pub script: String,
     /// Who signed the script; empty where nobody did.
     pub signed_by: String,
+    /// The key that opened its SSH connection, as `ssh-keygen -l` tells it, in the words of what sshd started as the caller:
+    /// a caller that sshd starts for nothing else cannot choose it. Empty where there is none.
+    pub ssh_key: String,
     /// Why it is run, in the caller's words; empty where it says nothing.
     pub reason: String,
     /// Whether it is a dry run, which changes nothing.
@@ -42,6 +45,8 @@ const COUNTERS: [&str; 4] = ["operations", "bytes_read", "bytes_written", "delet
 pub enum Via {
     /// Through the daemon's socket.
     Socket,
+    /// Through the daemon's socket, from what sshd started for a connection.
+    Ssh,
     /// Without a daemon.
     Standalone,
 }
@@ -62,9 +67,9 @@ pub struct Spent {
 impl Session {
     /// One that begins now, of which no more is known.
     pub fn new(via: Via) -> Self {
-        let [tty, parent, script, signed_by, reason] = [const { String::new() }; 5];
+        let [tty, parent, script, signed_by, ssh_key, reason] = [const { String::new() }; 6];
         let (started, now, spent) = (Timestamp::now(), None, Spent::default());
-        Self { via, tty, parent, script, signed_by, reason, dry_run: false, started, now, spent }
+        Self { via, tty, parent, script, signed_by, ssh_key, reason, dry_run: false, started, now, spent }
     }
 
     /// The record that policies see.
@@ -75,6 +80,7 @@ impl Session {
             ("parent", text(&self.parent)),
             ("script", text(&self.script)),
             ("signed_by", text(&self.signed_by)),
+            ("ssh_key", text(&self.ssh_key)),
             ("reason", text(&self.reason)),
             ("dry_run", RestrictedExpression::new_bool(self.dry_run)),
             ("via", text(self.via.name())),
@@ -93,6 +99,7 @@ impl Via {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Via::Socket => "socket",
+            Via::Ssh => "ssh",
             Via::Standalone => "standalone",
         }
     }
@@ -111,16 +118,24 @@ pub(super) fn is_read_by(policy: &Policy) -> bool {
 
 /// Whether a policy reads what a run has done so far.
 pub(super) fn counters_are_read_by(policy: &Policy) -> bool {
-    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads_counters(&json))
+    let reads = |json: Value| COUNTERS.iter().any(|counter| mentions(&json, "attr", counter));
+    policy.has_non_scope_constraint() && policy.to_json().map_or(true, reads)
 }
 
-fn reads_counters(expression: &Value) -> bool {
+/// Whether a policy permits by the key of an SSH connection whoever the caller is: a caller with a shell can claim any key.
+pub(super) fn trusts_any_callers_key(policy: &Policy) -> bool {
+    policy.effect() == Effect::Permit
+        && matches!(policy.principal_constraint(), PrincipalConstraint::Any)
+        && policy.to_json().is_ok_and(|json| mentions(&json, "attr", "ssh_key") && !mentions(&json, "Var", "principal"))
+}
+
+/// Whether such a member with this value stands anywhere in it.
+fn mentions(expression: &Value, member: &str, value: &str) -> bool {
     match expression {
-        Value::Array(items) => items.iter().any(reads_counters),
-        Value::Object(fields) => {
-            let attribute = fields.get("attr").and_then(Value::as_str);
-            attribute.is_some_and(|name| COUNTERS.contains(&name)) || fields.values().any(reads_counters)
-        }
+        Value::Array(items) => items.iter().any(|item| mentions(item, member, value)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, field)| (name == member && field.as_str() == Some(value)) || mentions(field, member, value)),
         _ => false,
     }
 }
@@ -166,5 +181,18 @@ mod tests {
         assert!(!reads("context.xattr.name == \"session\""));
         assert!(!reads("resource.session == 1"));
         assert!(!reads("context has xattr && context.xattr has session"));
+    }
+
+    #[test]
+    fn finds_policies_that_take_a_key_from_anybody() {
+        let trusts = |text: &str| trusts_any_callers_key(&Policy::parse(None, text).unwrap());
+        let by_key = "when { context.session.ssh_key == \"SHA256:x\" };";
+        assert!(trusts(&format!("permit(principal, action, resource) {by_key}")));
+        assert!(!trusts(&format!("forbid(principal, action, resource) {by_key}")));
+        assert!(!trusts(&format!("permit(principal == User::\"deploy\", action, resource) {by_key}")));
+        assert!(!trusts(&format!("permit(principal in Group::\"ops\", action, resource) {by_key}")));
+        let named = "when { principal == User::\"deploy\" && context.session.ssh_key == \"SHA256:x\" };";
+        assert!(!trusts(&format!("permit(principal, action, resource) {named}")));
+        assert!(!trusts("permit(principal, action, resource) when { context.session.reason == \"ssh_key\" };"));
     }
 }

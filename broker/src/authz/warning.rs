@@ -88,6 +88,12 @@ pub(super) fn template(place: &Place) -> PolicyWarning {
     at(Some(place), "a template is never filled in, so it decides nothing".into(), Some(advice))
 }
 
+/// A permit by the key of an SSH connection, whoever the caller is.
+pub(super) fn key_of_anybody(place: Option<&Place>) -> PolicyWarning {
+    let advice = "name the accounts that come by a forced command alone: `principal == User::\"...\"`";
+    at(place, "any account with a shell can claim any `ssh_key`".into(), Some(advice))
+}
+
 /// An id that another policy has.
 pub(super) fn repeated_id(place: &Place, id: &str) -> PolicyWarning {
     at(Some(place), format!("another policy has the id `{id}` too"), Some("give each its own `@id`"))

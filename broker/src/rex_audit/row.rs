@@ -75,7 +75,9 @@ fn short_resource(resource: &str) -> String {
 
 fn beginning(record: &Record) -> String {
     let mut told = format!("uid {}, process {}", record.number("uid"), record.number("pid"));
-    for (name, field) in [("by", "parent"), ("on", "tty"), ("via", "via"), ("signed by", "signed_by")] {
+    for (name, field) in
+        [("by", "parent"), ("on", "tty"), ("via", "via"), ("with", "ssh_key"), ("signed by", "signed_by")]
+    {
         told += &list_item(name, record.text(field));
     }
     told += &list_item("script", record.text("script").get(..12).unwrap_or_default());

@@ -129,6 +129,7 @@ mod tests {
                 "tty",
                 "via",
                 "signed_by",
+                "ssh_key",
                 "script",
                 "reason",
                 "at",

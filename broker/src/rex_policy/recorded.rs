@@ -78,6 +78,7 @@ impl Runs {
                 parent: of_start("parent"),
                 script: of_start("script"),
                 signed_by: of_start("signed_by"),
+                ssh_key: of_start("ssh_key"),
                 reason: of_start("reason"),
                 dry_run: start.and_then(|start| start.fields().get("dry_run")?.as_bool()).unwrap_or_default(),
                 started: start.and_then(Record::at),

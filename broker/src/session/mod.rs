@@ -15,6 +15,7 @@ mod report;
 mod rights;
 mod run;
 mod signature;
+mod ssh;
 mod start;
 mod state;
 mod submission;

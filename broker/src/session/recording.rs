@@ -51,6 +51,7 @@ impl Recording<'_> {
             script_bytes: self.script,
             reason: &session.reason,
             signed_by: &session.signed_by,
+            ssh_key: &session.ssh_key,
             dry_run: session.dry_run,
             own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
         };

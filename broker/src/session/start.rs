@@ -8,7 +8,7 @@ use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, policies, rights, signature};
+use super::{direct, ending, facts, policies, rights, signature, ssh};
 use crate::audit::Decisions;
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
@@ -129,6 +129,7 @@ fn prepare(
         // It was made with the usual ones.
         group.limit(&limits).map_err(|errno| unavailable(format!("cannot limit the run's processes: {errno}")))?;
     }
+    let ssh = ssh::connection(&submit, &caller, origin)?;
     // A worker is started before policies are read, so that it seals itself meanwhile.
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -151,6 +152,9 @@ fn prepare(
         return Err(fault);
     }
     let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
+    if let Some(ssh) = ssh {
+        ssh::tell(&mut session, ssh);
+    }
     match signature::signed_by(&submit, origin) {
         Ok(signer) => session.signed_by = signer,
         Err(fault) => {

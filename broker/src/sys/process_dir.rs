@@ -60,6 +60,12 @@ impl ProcessDir {
     }
 }
 
+/// The value of a line of a process's `status`; `name` with its colon. The kernel escapes newlines in the name that stands before.
+pub(crate) fn status_field<'s>(status: &'s [u8], name: &[u8]) -> Option<&'s str> {
+    let value = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+    std::str::from_utf8(value).ok().map(str::trim)
+}
+
 const LISTED: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
 /// The numbers of all processes, ascending.

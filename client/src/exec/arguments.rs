@@ -33,7 +33,8 @@ fn value(text: &str) -> Result<Argument, String> {
     typed(value)
 }
 
-fn typed(value: Value) -> Result<Argument, String> {
+/// A JSON value as an argument of the type it shows.
+pub(crate) fn typed(value: Value) -> Result<Argument, String> {
     Ok(match value {
         Value::Null => return Err("`null` has no type".into()),
         Value::Bool(value) => Argument::Boolean(value),

@@ -1,5 +1,7 @@
 //! The files of a run: read whole before anything is submitted.
 
+mod bundle;
+
 use super::arguments;
 use super::options::Options;
 use nix::fcntl::OFlag;
@@ -26,39 +28,50 @@ pub(crate) enum Fault {
 
 /// Reads the files that the command line names, in their order: script, policy, signature, arguments.
 pub(crate) fn read(options: &Options) -> Result<Submission, Fault> {
+    let most = if options.bundle { bundle::LARGEST } else { SCRIPT };
     let script = match (&options.script_file, &options.script) {
-        (Some(path), _) => load(path, SCRIPT, "script file").map_err(Fault::Input)?,
+        (Some(path), _) => load(path, most, "script file").map_err(Fault::Input)?,
         (None, Some(path)) if path.as_os_str() == "-" => {
-            let text = bounded(io::stdin().lock(), SCRIPT);
+            let text = bounded(io::stdin().lock(), most);
             text.map_err(|what| Fault::Input(format!("Failed to read script file: standard input: {what}")))?
         }
-        (None, Some(path)) => load(path, SCRIPT, "script file").map_err(Fault::Input)?,
+        (None, Some(path)) => load(path, most, "script file").map_err(Fault::Input)?,
         (None, None) => return Err(Fault::Usage("a script is needed".into())),
     };
-    let mut submission = Submission::new(script);
+    let mut submission = if options.bundle {
+        bundle::parse(&script).map_err(|what| Fault::Input(format!("Failed to read bundle: {what}")))?
+    } else {
+        Submission::new(script)
+    };
     if let Some(path) = &options.policy_file {
+        only_one("policy", submission.policy.is_some())?;
         let text = load(path, POLICY, "policy file").map_err(Fault::Policy)?;
         submission.policy = Some(Policy::new(path.display().to_string(), text));
     }
     if let Some(path) = &options.signature {
+        only_one("signature", submission.signature.is_some())?;
         let text = load(path, SIGNATURE, "signature file").map_err(Fault::Input)?;
         submission.signature = Some(String::from_utf8_lossy(&text).into_owned());
     }
-    submission.arguments = read_arguments(options)?;
+    submission.arguments = read_arguments(options, submission.arguments)?;
     submission.strict = options.strict;
     Ok(submission)
 }
 
-/// The arguments of file and command line.
-fn read_arguments(options: &Options) -> Result<Arguments, Fault> {
-    let mut given = Arguments::new();
+/// A bundle and an option may not both bring it.
+fn only_one(what: &str, is_in_bundle: bool) -> Result<(), Fault> {
+    if is_in_bundle { Err(Fault::Usage(format!("the bundle has a {what}, and another is given"))) } else { Ok(()) }
+}
+
+/// The arguments of bundle, file and command line; the later replace those of the same name.
+fn read_arguments(options: &Options, mut given: Arguments) -> Result<Arguments, Fault> {
     if let Some(path) = &options.script_arguments_file {
         let text = load(path, ARGUMENTS, "script arguments file").map_err(Fault::Input)?;
         let failed =
             |error| Fault::Input(format!("Failed to parse script arguments JSON: {}: {error}", path.display()));
-        given = arguments::parse(&text).map_err(failed)?;
+        given.extend(arguments::parse(&text).map_err(failed)?);
     }
-    if options.assignments.is_empty() && options.arg_json.is_empty() {
+    if options.assignments.is_empty() && options.arg_json.is_empty() && !options.bundle {
         return Ok(given);
     }
     arguments::add(&mut given, &options.assignments, &options.arg_json).map_err(Fault::Usage)?;

@@ -12,6 +12,7 @@ mod options;
 mod record;
 mod result;
 mod signals;
+mod ssh;
 mod terminal;
 
 use clap::Parser;
@@ -36,6 +37,16 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.code().into() } else { ExitCode::SUCCESS };
         }
     };
+    let options = match if options.ssh { ssh::with_remote(options) } else { Ok(options) } {
+        Ok(options) => options,
+        Err(ssh::Fault::Told(text)) => {
+            return write(text.as_bytes()).map_or(Exit::Failed.code().into(), |()| ExitCode::SUCCESS);
+        }
+        Err(ssh::Fault::Usage(message)) => {
+            Screen::new(Format::Human, false).error(&message);
+            return Exit::Usage.code().into();
+        }
+    };
     let mut screen = Screen::new(options.format(), options.verbose);
     if options.list {
         return list::run(&options, &mut screen);
@@ -57,7 +68,7 @@ fn main() -> ExitCode {
         }
         Err(Break::Output(error)) => return unwritten(&mut screen, &error),
     };
-    let report = Report::new(&end, &record, options.dry_run, is_measured(), begun.elapsed());
+    let report = Report::new(&end, &record, options.dry_run, is_measured(&options), begun.elapsed());
     let written = match options.format() {
         Format::Json => serde_json::to_vec(&report).map_err(io::Error::from).and_then(|text| write(&text)),
         Format::PrettyJson => serde_json::to_vec_pretty(&report).map_err(io::Error::from).and_then(|text| write(&text)),
@@ -83,12 +94,18 @@ fn perform(options: &Options, screen: &mut Screen, record: &mut Record, kept: &m
         Err(input::Fault::Input(message)) => return Ok(End::Input(message)),
         Err(input::Fault::Policy(message)) => return Ok(End::PolicyFile(message)),
     };
-    submission.log_level = log_level();
+    if options.ssh {
+        match ssh::connection() {
+            Ok(connection) => submission.ssh = Some(connection),
+            Err(message) => return Ok(End::Input(message)),
+        }
+    }
+    submission.log_level = log_level(options);
     submission.limits = LimitRequest {
         time_ms: options.timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         memory: options.memory,
     };
-    submission.measure = is_measured();
+    submission.measure = is_measured(options);
     submission.progress = screen.shows_progress();
     submission.reason.clone_from(&options.reason);
     submission.dry_run = options.dry_run;
@@ -123,14 +140,19 @@ fn unwritten(screen: &mut Screen, error: &io::Error) -> ExitCode {
 }
 
 /// The least level of log messages to keep, by `LOG_LEVEL`.
-fn log_level() -> Level {
-    let wanted = std::env::var("LOG_LEVEL").unwrap_or_default().to_ascii_uppercase();
+fn log_level(options: &Options) -> Level {
+    let wanted = setting(options, "LOG_LEVEL").to_ascii_uppercase();
     let levels = [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error];
     levels.into_iter().find(|level| level.name() == wanted).unwrap_or(Level::Info)
 }
 
 /// Whether metrics tell what the run used, by `REX_RUNNER_DISABLE_MONITORING`.
-fn is_measured() -> bool {
-    let disabled = std::env::var("REX_RUNNER_DISABLE_MONITORING").unwrap_or_default();
+fn is_measured(options: &Options) -> bool {
+    let disabled = setting(options, "REX_RUNNER_DISABLE_MONITORING");
     disabled != "1" && !disabled.eq_ignore_ascii_case("true")
+}
+
+/// A variable of the environment; empty where that is not our own.
+fn setting(options: &Options, name: &str) -> String {
+    if options.ssh { String::new() } else { std::env::var(name).unwrap_or_default() }
 }

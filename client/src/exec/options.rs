@@ -13,7 +13,7 @@ use std::time::Duration;
 #[command(name = "rex-exec", version, after_long_help = exit::help())]
 pub(crate) struct Options {
     /// The script; `-` reads it from standard input
-    #[arg(required_unless_present_any = ["script_file", "list"])]
+    #[arg(required_unless_present_any = ["script_file", "list", "ssh"])]
     pub(crate) script: Option<PathBuf>,
 
     /// Arguments of the script, always strings; see --arg-json for others
@@ -23,6 +23,10 @@ pub(crate) struct Options {
     /// The script, where the result should be JSON (see --output-format)
     #[arg(short, long, value_name = "PATH", conflicts_with_all = ["script", "assignments"])]
     pub(crate) script_file: Option<PathBuf>,
+
+    /// The script is a bundle: a JSON object of `script`, and `arguments` (as with --arg-json), `policy`, `signature` if any
+    #[arg(long)]
+    pub(crate) bundle: bool,
 
     /// A policy that must allow each operation as well; with --standalone the only one
     #[arg(short, long, value_name = "PATH")]
@@ -74,6 +78,13 @@ pub(crate) struct Options {
     /// Where the broker listens
     #[arg(long, value_name = "PATH", default_value = rex_client::SOCKET, conflicts_with = "standalone")]
     pub(crate) socket: PathBuf,
+
+    /// Run what comes by SSH on standard input; only as a forced command of sshd (`ForceCommand`, `command=`)
+    ///
+    /// The remote command may be `rex-exec - NAME=VALUE...` with options that name no file of this machine. What the forced command
+    /// says itself, such as a policy, a script or a limit, holds.
+    #[arg(long, conflicts_with = "standalone")]
+    pub(crate) ssh: bool,
 
     /// Run without the broker, as the calling user and under the given policy alone
     #[arg(long, requires = "policy_file")]

@@ -2,6 +2,7 @@
 
 mod fake;
 mod signals;
+mod ssh;
 mod submission;
 mod terminal;
 

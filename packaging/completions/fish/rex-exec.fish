@@ -10,7 +10,10 @@ complete -c rex-exec -l signature -d 'A signature of the script, as `ssh-keygen 
 complete -c rex-exec -l timeout -d 'The longest time the script may take: 500ms, 30s, 5m, 1h; seconds without a unit' -r
 complete -c rex-exec -l memory -d 'The most memory the script may use: 512M, 1G; bytes without a unit' -r
 complete -c rex-exec -l socket -d 'Where the broker listens' -r -F
+complete -c rex-exec -l bundle -d 'The script is a bundle: a JSON object of `script`, and `arguments` (as with --arg-json), `policy`, `signature` if any'
 complete -c rex-exec -s v -l verbose -d 'Show log, metrics and alarms too (human), and warnings about the policy (all formats)'
+complete -c rex-exec -l dry-run -d 'Decide everything, change nothing, and list what would be changed'
+complete -c rex-exec -l ssh -d 'Run what comes by SSH on standard input; only as a forced command of sshd (`ForceCommand`, `command=`)'
 complete -c rex-exec -l standalone -d 'Run without the broker, as the calling user and under the given policy alone'
 complete -c rex-exec -s l -l list -d 'List what the policies of this machine say of you, and run nothing'
 complete -c rex-exec -l strict -d 'Refuse a policy that does not fit the schema instead of warning'

@@ -3,7 +3,7 @@
 
 use crate::authz::ProcessIdentity;
 use crate::program;
-use crate::sys::process_dir::ProcessDir;
+use crate::sys::process_dir::{ProcessDir, status_field};
 use nix::errno::Errno;
 use nix::unistd::{Uid, User};
 use rex_protocol::process::{COMMAND, Identity, NAME};
@@ -98,13 +98,7 @@ fn stat(stat: &[u8]) -> Option<(Text<1024>, u32, u64)> {
 
 /// The real user. The kernel escapes newlines in the name, which stands before.
 fn uid(status: &[u8]) -> Option<u32> {
-    field(status, b"Uid:")?.split_ascii_whitespace().next()?.parse().ok()
-}
-
-/// The value of a line of `status`.
-pub(super) fn field<'s>(status: &'s [u8], name: &[u8]) -> Option<&'s str> {
-    let value = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-    std::str::from_utf8(value).ok().map(str::trim)
+    status_field(status, b"Uid:")?.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// The arguments joined by spaces, the first word of all without its directory.

@@ -1,12 +1,12 @@
 //! Listing processes, a page at a time.
 
-use super::identity::{Known, Users, field};
+use super::identity::{Known, Users};
 use super::{LOOKED_AT, PAGE, demand, refused};
 use crate::authz::{Demand, Granted, Resource};
 use crate::perform::{Demands, Perform, Stop};
 use crate::session::State;
 use crate::sys::process::{memory, uptime};
-use crate::sys::process_dir::{self, ProcessDir};
+use crate::sys::process_dir::{self, ProcessDir, status_field};
 use rex_protocol::Action;
 use rex_protocol::path::AbsPath;
 use rex_protocol::process::{ListProcesses, Machine, Namespace, Process, ProcessPlace, Processes};
@@ -119,7 +119,7 @@ impl Page<'_> {
         let id = std::str::from_utf8(&link).ok()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()?;
         // The groups of its user stand before, and there may be many.
         let status = dir.read("status", 1024 * 1024).ok()?;
-        let pid = field(&status, b"NSpid:")?.split_ascii_whitespace().next_back()?.parse().ok()?;
+        let pid = status_field(&status, b"NSpid:")?.split_ascii_whitespace().next_back()?.parse().ok()?;
         Some(Namespace { id, pid })
     }
 

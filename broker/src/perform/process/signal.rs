@@ -1,13 +1,13 @@
 //! Signals: to the very process that was judged.
 
-use super::identity::{Known, Users, field};
+use super::identity::{Known, Users};
 use super::{demand, no_process, refused};
 use crate::authz::Granted;
 use crate::perform::{Demands, Perform, Stop};
 use crate::plan::{self, Planned};
 use crate::session::State;
 use crate::sys::process;
-use crate::sys::process_dir::ProcessDir;
+use crate::sys::process_dir::{ProcessDir, status_field};
 use nix::errno::Errno;
 use nix::sys::signal::Signal as Number;
 use nix::unistd::Pid;
@@ -116,7 +116,7 @@ impl Pinned {
     /// Its real user and group.
     pub(in crate::perform) fn ids(&self) -> Option<(u32, u32)> {
         let status = self.dir.read("status", 4096).ok()?;
-        let first = |name: &[u8]| field(&status, name)?.split_ascii_whitespace().next()?.parse().ok();
+        let first = |name: &[u8]| status_field(&status, name)?.split_ascii_whitespace().next()?.parse().ok();
         Some((first(b"Uid:")?, first(b"Gid:")?))
     }
 

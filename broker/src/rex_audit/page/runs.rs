@@ -173,6 +173,7 @@ fn facts(html: &mut Html, run: &Run) {
     fact(html, "Groups", &run.start.map(|start| log::list(start, "groups").join(", ")).unwrap_or_default());
     for (name, member) in [
         ("Via", "via"),
+        ("SSH key", "ssh_key"),
         ("Terminal", "tty"),
         ("Process", "pid"),
         ("Parent", "parent"),
