@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// With `REX_BLESS=1` in the environment they are written anew.
+#[allow(dead_code, reason = "who is in no PATH has none")]
 pub(crate) fn completions_are_as_generated<Options: CommandFactory>() {
     let name = Options::command().get_name().to_owned();
     for (shell, file) in [

@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::rails;
+use crate::sys::trust;
 use rex_protocol::client::LimitRequest;
 use rex_protocol::limits::{LimitName, Limits};
 use serde::Deserialize;
@@ -105,7 +106,7 @@ pub struct Users {
 
 impl Default for Users {
     fn default() -> Self {
-        Self { runs_per_minute: 120, violations: 3, within_seconds: 600, penalty_seconds: 300, exempt: None }
+        Self { runs_per_minute: 600, violations: 3, within_seconds: 600, penalty_seconds: 300, exempt: None }
     }
 }
 
@@ -170,17 +171,22 @@ impl Default for Config {
 pub struct ConfigError(String);
 
 impl Config {
-    /// The configuration in `path`. Where the default path has no file, what is built in holds.
+    /// The configuration in `path`, a file that is trusted as those of the store are. Where the default path has no file, what is
+    /// built in holds.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let (path, required) = path.map_or((Path::new(PATH), false), |path| (path, true));
-        #[expect(clippy::disallowed_methods, reason = "read before anybody is served; the path is the administrator's")]
-        let text = std::fs::read_to_string(path);
-        match text {
-            Ok(text) => Self::parse(&text)
-                .map(|config| Self { file: Some(path.to_owned()), ..config })
-                .map_err(|error| ConfigError(format!("cannot use the configuration `{}`: {error}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(Self::default()),
-            Err(error) => Err(ConfigError(format!("cannot read the configuration `{}`: {error}", path.display()))),
+        let fault = |step: &str, error: &dyn std::fmt::Display| {
+            ConfigError(format!("cannot {step} the configuration `{}`: {error}", path.display()))
+        };
+        match trust::read(nix::fcntl::AT_FDCWD, path).map_err(|error| fault("read", &error))? {
+            Some(text) => {
+                let text = std::str::from_utf8(&text).map_err(|_| fault("use", &"it is not UTF-8"))?;
+                Self::parse(text)
+                    .map(|config| Self { file: Some(path.to_owned()), ..config })
+                    .map_err(|error| fault("use", &error))
+            }
+            None if !required => Ok(Self::default()),
+            None => Err(fault("read", &"there is none")),
         }
     }
 

@@ -182,6 +182,10 @@ pub enum ToClient {
         revision: Text<64>,
         /// How many there are, without the rails.
         policies: u64,
+        /// How often the broker was told to load them anew.
+        reloads: u64,
+        /// Why the last time changed nothing, where that is so.
+        fault: Option<Text<4096>>,
     },
     /// The answer to a [`FromClient::Request`]: its encoded reply, or why there is none.
     Reply(Result<serde_bytes::ByteBuf, Failure>),

@@ -1,11 +1,14 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
 mod callers;
+mod doctor;
 mod limits;
 mod metrics;
 mod rails;
 mod session;
+mod signature;
 mod status;
+mod store;
 mod supervised;
 
 use nix::sys::signal::{Signal, kill};
@@ -15,7 +18,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs the broker until it ends by itself, and gives what it said.
@@ -176,29 +179,21 @@ fn a_policy_that_comes_with_a_run_narrows_and_never_widens() {
 /// Copies the programs to where every user reaches them.
 fn for_everybody(folder: &Path) {
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).expect("a mode");
-    for name in ["rex-exec", "rex-broker", "rex-worker"] {
+    for name in ["rex-exec", "rex-broker", "rex-worker", "rex-policy"] {
         std::fs::copy(programs().join(name), folder.join(name)).expect("a copy");
     }
 }
 
-fn as_nobody(folder: &Path, arguments: &[&str]) -> Ran {
+/// Runs one of these copies as another user.
+fn command_as_nobody(folder: &Path, program: &str, arguments: &[&str]) -> Output {
     let nobody = nix::unistd::User::from_name("nobody").expect("a user database").expect("nobody");
-    let begun = Instant::now();
-    let done = Command::new(folder.join("rex-exec"))
-        .args(arguments)
-        .current_dir(folder)
-        .uid(nobody.uid.as_raw())
-        .gid(nobody.gid.as_raw())
-        .stdin(Stdio::null())
-        .output()
-        .expect("rex-exec starts");
-    Ran {
-        code: done.status.code().unwrap_or(-1),
-        result: serde_json::from_slice(&done.stdout).unwrap_or_default(),
-        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
-        took: begun.elapsed(),
-    }
+    let mut command = Command::new(folder.join(program));
+    command.args(arguments).current_dir(folder).uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    command.stdin(Stdio::null()).output().expect("the program starts")
+}
+
+fn as_nobody(folder: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(&command_as_nobody(folder, "rex-exec", arguments))
 }
 
 #[test]

@@ -19,7 +19,7 @@ mod users;
 use crate::audit::{Entry, Event, Log};
 use crate::config::Config;
 use crate::program::Programs;
-use crate::session::{Origin, Ties};
+use crate::session::{Origin, Reloads, Ties};
 use crate::store::Store;
 use crate::sys::{process, socket};
 use counters::Counters;
@@ -239,26 +239,29 @@ impl Daemon {
     /// Puts new policies in force for runs to come. On any fault the old ones stay.
     fn reload(&mut self) {
         self.supervised.reloading();
+        let Origin::Daemon { store, reloads, .. } = &mut self.origin else { return };
+        reloads.count = reloads.count.saturating_add(1);
         match start::load_store(&self.config) {
-            Ok(store) => {
-                let (policies, files) = (store.policies.own(), store.policies.files().to_vec());
-                tracing::info!(policies, tests = store.tests, "policies loaded anew");
-                self.origin = of_daemon(store);
+            Ok(new) => {
+                let (policies, files) = (new.policies.own(), new.policies.files().to_vec());
+                tracing::info!(policies, tests = new.tests, "policies loaded anew");
+                (*store, reloads.fault) = (new, None);
                 self.in_force = InForce::now();
                 self.counters.reloads += 1;
-                // Ready sessions hold the old ones.
-                self.discard_pool();
-                self.fill_pool();
                 self.record(&Event::PolicyLoad { result: "loaded", policies, files: &files, message: None });
             }
             Err(error) => {
                 tracing::error!("the policies in force stay: {error}");
                 self.counters.reload_faults += 1;
                 self.in_force.refused(&error.to_string());
-                let (policies, message) = (self.policies(), Some(error.to_string()));
-                self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message });
+                let (policies, message) = (store.policies.own(), error.to_string());
+                reloads.fault = Some(message.clone());
+                self.record(&Event::PolicyLoad { result: "refused", policies, files: &[], message: Some(message) });
             }
         }
+        // Ready sessions hold the old ones, and know nothing of a fault.
+        self.discard_pool();
+        self.fill_pool();
         self.supervised.ready();
     }
 
@@ -309,7 +312,7 @@ impl Daemon {
 }
 
 fn of_daemon(store: Store) -> Origin {
-    Origin::Daemon { store, daemon: nix::unistd::getpid(), ties: Ties::default() }
+    Origin::Daemon { store, daemon: nix::unistd::getpid(), ties: Ties::default(), reloads: Reloads::default() }
 }
 
 /// What the loop woke up for.

@@ -99,7 +99,12 @@ impl Daemon {
         }
         // What its runs before have done is known before it is told of their end.
         self.hear_sessions(Some(peer.uid));
-        let closed = self.limits.enter(peer.uid, now).err();
+        let mut closed = self.limits.enter(peer.uid, now).err();
+        if closed.as_ref().is_some_and(|refusal| refusal.reason == RefusalReason::Busy) {
+            // One may have ended since the loop has looked.
+            self.reap();
+            closed = self.limits.enter(peer.uid, now).err();
+        }
         if let Some(refusal) = &closed {
             let reserved = self.sessions.len() - self.sessions.admitted();
             self.complain(peer.uid, now, &refusal.message);

@@ -1,5 +1,6 @@
 //! The broker's program.
 
+mod doctor;
 mod options;
 mod status;
 
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
     let config = configured(&options);
     match options.command {
         None => serve(config),
-        Some(Command::Status(status)) => ask(config, &status),
+        Some(Command::Status(shown)) => ask(config, &shown),
+        Some(Command::Doctor(shown)) => doctor::tell(config.map_err(|error| error.to_string()), &shown),
     }
 }
 
@@ -48,8 +50,8 @@ fn serve(config: Result<Config, ConfigError>) -> ExitCode {
     }
 }
 
-fn ask(config: Result<Config, ConfigError>, status: &options::Status) -> ExitCode {
-    let told = config.map_err(|error| error.to_string()).and_then(|config| status::tell(&config.socket, status));
+fn ask(config: Result<Config, ConfigError>, shown: &options::Shown) -> ExitCode {
+    let told = config.map_err(|error| error.to_string()).and_then(|config| status::tell(&config.socket, shown));
     match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -32,11 +32,17 @@ pub(crate) enum Command {
     /// Tell how the running broker is: its runs, its policies, what it has counted
     ///
     /// It is asked at its socket, and answers root alone, also while it has no room for runs.
-    Status(Status),
+    Status(Shown),
+    /// Tell which walls this host has, whether policies and programs can be used, and what that means
+    ///
+    /// No broker is asked, and nothing is changed. As root it finds what the broker finds; as another user, what
+    /// `rex-exec --standalone` does. Exit codes: 0, all is as it should be; 1, Rex refuses to run here; 3, it runs, with less
+    /// between a script and the system.
+    Doctor(Shown),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct Shown {
     /// How it is shown
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
     pub(crate) output_format: Format,
@@ -52,9 +58,18 @@ pub(crate) enum Format {
 }
 
 #[cfg(test)]
+#[path = "../../../packaging/documents.rs"]
+mod documents;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn the_manual_tells_every_option() {
+        documents::the_manual_tells_every_option::<Options>("rex-broker.8");
+    }
 
     #[test]
     fn the_definition_is_sound() {

@@ -1,6 +1,6 @@
 //! `status`: how the running broker is.
 
-use crate::options::{Format, Status as Options};
+use crate::options::{Format, Shown};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nix::unistd::{Uid, User};
@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Asks the broker at `socket`, and prints its answer.
-pub(crate) fn tell(socket: &Path, options: &Options) -> Result<(), String> {
+pub(crate) fn tell(socket: &Path, options: &Shown) -> Result<(), String> {
     let status = match ask(socket, &FromClient::Status).map_err(|error| error.to_string())? {
         ToClient::Status(status) => *status,
         _ => return Err(format!("cannot understand the broker at `{}`", socket.display())),

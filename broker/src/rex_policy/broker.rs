@@ -1,4 +1,4 @@
-//! `reload`: the broker is asked to load its policies, and seen to do so.
+//! `reload`: the broker is asked to load its policies, and what came of it is told.
 
 use super::options::{Options, Reload};
 use super::{Fault, load, text};
@@ -8,35 +8,53 @@ use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Loads the store as the broker would, and only if it holds has the broker load it; waits until it is in force.
+/// What a broker says of its policies.
+struct InForce {
+    revision: String,
+    policies: u64,
+    reloads: u64,
+    fault: Option<String>,
+}
+
+/// Has the broker load its store, and waits until it has: only the broker knows what it is configured to load.
 pub(crate) fn reload(options: &Options, reload: &Reload) -> Result<(), Fault> {
-    let config = load::config(options)?;
-    let store = load::store(options)?;
-    let socket = reload.socket.as_deref().unwrap_or(&config.socket);
-    let wanted = store.policies.revision();
-    let before = revision(socket, &FromClient::Reload)?;
+    let socket = match &reload.socket {
+        Some(socket) => socket.clone(),
+        None => load::config(options)?.socket,
+    };
+    let before = in_force(&socket, &FromClient::Reload)?;
     let end = Instant::now() + PATIENCE;
-    while revision(socket, &FromClient::Inspect)? != wanted {
+    let now = loop {
+        let now = in_force(&socket, &FromClient::Inspect)?;
+        if now.reloads != before.reloads {
+            break now;
+        }
         if Instant::now() >= end {
-            let message =
-                "the broker still has other policies in force: its own log says why, or it uses another directory";
-            return Err(Fault::No(message.into()));
+            return Err(Fault::Cannot(format!(
+                "the broker has not loaded its policies within {} s",
+                PATIENCE.as_secs()
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
+    };
+    if let Some(fault) = now.fault {
+        return Err(Fault::No(format!("the policies in force stay: {fault}")));
     }
-    let policies = store.policies.own();
-    let answer = json!({ "before": before, "revision": wanted, "policies": policies });
+    let InForce { revision, policies, .. } = now;
+    let answer = json!({ "before": before.revision, "revision": revision, "policies": policies });
     text::answer(options.output_format, &answer, || {
-        let changed = if before == wanted { "as before" } else { "anew" };
-        format!("{policies} policies are in force ({changed}), revision {wanted}")
+        let changed = if before.revision == revision { "as before" } else { "anew" };
+        format!("{policies} policies are in force ({changed}), revision {revision}")
     })
 }
 
-/// The revision that the broker answers with.
-fn revision(socket: &Path, question: &FromClient) -> Result<String, Fault> {
-    match ask(socket, question) {
-        Ok(ToClient::InForce { revision, .. }) => Ok(revision.to_string()),
-        Ok(_) => Err(Fault::Cannot(format!("cannot understand the broker at `{}`", socket.display()))),
-        Err(error) => Err(Fault::Cannot(error.to_string())),
+/// What the broker answers.
+fn in_force(socket: &Path, question: &FromClient) -> Result<InForce, Fault> {
+    match ask(socket, question).map_err(|error| Fault::Cannot(error.to_string()))? {
+        ToClient::InForce { revision, policies, reloads, fault } => {
+            let (revision, fault) = (revision.into_string(), fault.map(|fault| fault.into_string()));
+            Ok(InForce { revision, policies, reloads, fault })
+        }
+        _ => Err(Fault::Cannot(format!("cannot understand the broker at `{}`", socket.display()))),
     }
 }

@@ -153,6 +153,10 @@ pub(crate) struct Suggest {
     #[arg(long, value_name = "COUNT")]
     pub(crate) generalise: Option<usize>,
 
+    /// Permit as well what the run was denied because nothing permitted it
+    #[arg(long)]
+    pub(crate) with_denied: bool,
+
     /// The directory of the audit log [default: the configured one]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) audit_log: Option<PathBuf>,

@@ -26,4 +26,4 @@ pub(crate) use report::{How, Report, Reporter};
 pub(crate) use run::end as end_worker;
 pub(crate) use start::{Caller, sealed_worker, serve};
 pub(crate) use state::State;
-pub(crate) use submission::{Origin, Ties};
+pub(crate) use submission::{Origin, Reloads, Ties};

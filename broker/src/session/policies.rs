@@ -17,7 +17,7 @@ const LISTED: usize = 2000;
 /// Answers `ask` to `caller`. Anybody may know what is about itself; what is in force, to have it loaded
 /// anew, and how the broker is, is for root.
 pub(super) fn answer(connection: &mut Connection, caller: &Caller, origin: &Origin, ask: Ask) -> Result<(), Fault> {
-    let Origin::Daemon { store, daemon, ties } = origin else {
+    let Origin::Daemon { store, daemon, ties, reloads } = origin else {
         return Err(refuse(
             RefusalReason::NoPolicy,
             "without the daemon there are no policies but the given one".into(),
@@ -45,7 +45,12 @@ pub(super) fn answer(connection: &mut Connection, caller: &Caller, origin: &Orig
             .map_err(|errno| refuse(RefusalReason::Unavailable, format!("cannot tell the broker: {}", errno.desc())))?;
     }
     let policies = u64::try_from(store.policies.own()).unwrap_or(u64::MAX);
-    connection.send(&ToClient::InForce { revision: Text::cut(store.policies.revision()), policies });
+    connection.send(&ToClient::InForce {
+        revision: Text::cut(store.policies.revision()),
+        policies,
+        reloads: reloads.count,
+        fault: reloads.fault.clone().map(Text::cut),
+    });
     Ok(())
 }
 

@@ -71,6 +71,9 @@ pub(crate) fn serve(
             connection.send(&ToClient::Refused(refusal));
         }
         Err(Fault::Ended(ending)) => {
+            if let Ending::Failed { message, .. } = &ending {
+                tracing::info!("run did not begin: {message}");
+            }
             origin.reporter().ended(How::of(Some(&ending)), Decisions::default(), 0);
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
             ending::tell(&mut connection, ending, usage);

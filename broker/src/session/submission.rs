@@ -34,9 +34,20 @@ pub(crate) enum Origin {
         daemon: Pid,
         /// What this session has of it; nothing in the daemon itself.
         ties: Ties,
+        /// What came of loading the store anew.
+        reloads: Reloads,
     },
     /// The run's own policy is the only one. It is recorded only where its caller wants that.
     Standalone(Option<Audit>),
+}
+
+/// How often the daemon was told to load its store anew, and what came of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reloads {
+    /// How often.
+    pub(crate) count: u64,
+    /// Why the last time changed nothing, where that is so.
+    pub(crate) fault: Option<String>,
 }
 
 /// What a session has of its daemon.

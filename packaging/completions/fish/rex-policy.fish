@@ -82,6 +82,7 @@ complete -c rex-policy -n "__fish_rex_policy_using_subcommand suggest" -l config
 complete -c rex-policy -n "__fish_rex_policy_using_subcommand suggest" -l policies -d 'Another directory of policies than the configured one' -r -F
 complete -c rex-policy -n "__fish_rex_policy_using_subcommand suggest" -s o -l output-format -d 'How the answer is shown' -r -f -a "human\t'For people'
 json\t'One object of JSON'"
+complete -c rex-policy -n "__fish_rex_policy_using_subcommand suggest" -l with-denied -d 'Permit as well what the run was denied because nothing permitted it'
 complete -c rex-policy -n "__fish_rex_policy_using_subcommand suggest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c rex-policy -n "__fish_rex_policy_using_subcommand reload" -l socket -d 'Where the broker listens [default: the configured socket]' -r -F
 complete -c rex-policy -n "__fish_rex_policy_using_subcommand reload" -l config -d 'The broker\'s configuration, which names the store [default: /etc/rex/broker.toml, if it is there]' -r -F
