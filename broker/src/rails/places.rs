@@ -95,6 +95,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
+    #[allow(clippy::disallowed_methods, reason = "folders of a test's own")]
     fn a_path_is_followed_by_the_links_on_it() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
