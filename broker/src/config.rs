@@ -155,8 +155,8 @@ impl Config {
                 LEAST_MEMORY >> 20
             )));
         }
-        if config.audit.rotate_mib == 0 {
-            return Err(ConfigError("`audit.rotate_mib` is 0".into()));
+        if let Some(fault) = config.audit.fault() {
+            return Err(ConfigError(fault));
         }
         if let Some(unknown) = config.rails.off.iter().find(|id| !rails::IDS.contains(&id.as_str())) {
             return Err(ConfigError(format!("there is no rail `{unknown}`; there are {}", rails::IDS.join(", "))));

@@ -5,7 +5,7 @@ use nix::unistd::{Gid, Group, Uid, User};
 use std::collections::BTreeSet;
 
 /// What a user without a name is called.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// The principal of a user with this group and these supplementary ones. A group without a name cannot be named by a
 /// policy.
