@@ -11,8 +11,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// Asks for what is denied until something ends it, and goes on whatever happens.
-const FLOOD: &str = r#"let name = ""; name.pad(3000, "\\"); loop { try { cat("/" + name) } catch { } }"#;
+/// A path that takes much of a record: each backslash is escaped, and that again.
+fn long_path() -> String {
+    format!("/{}", "\\".repeat(200)).repeat(15)
+}
+
+/// Asks for what is denied, and goes on whatever happens.
+fn flood() -> String {
+    format!("for n in 0..5000 {{ try {{ cat(\"{}\") }} catch {{ }} }}", long_path().replace('\\', "\\\\"))
+}
 
 fn with(config: &str) -> Daemon {
     let policy = "forbid(principal, action, resource);".to_owned();
@@ -43,7 +50,7 @@ fn end_of<'a>(records: &'a [Record], run: &str) -> &'a Record {
 #[test]
 fn a_run_that_fills_the_log_is_ended_and_its_end_is_recorded() {
     let daemon = with("run_mib = 1\n");
-    let ran = daemon.run(FLOOD);
+    let ran = daemon.run(&flood());
     assert_eq!(ran.code, 6, "{}", ran.stdout);
     assert!(ran.error().contains("audit log limit") && ran.error().contains("1 MiB"), "{}", ran.stdout);
     let records = daemon.records();
@@ -65,7 +72,7 @@ fn a_user_whose_runs_fill_the_log_is_refused_and_nobody_else() {
         return skip("other users' runs need root, and a user `nobody`");
     };
     let daemon = with("user_mib = 1\n");
-    let ran = run_as(&daemon, nameless[0], FLOOD);
+    let ran = run_as(&daemon, nameless[0], &flood());
     assert!(is_ended_by_the_limit(&ran), "{ran:?}");
     let runs = of_kind(&daemon.records(), "run-start").count();
     // Whoever has many numbers without a name has no more by them.
@@ -82,15 +89,17 @@ fn a_user_whose_runs_fill_the_log_is_refused_and_nobody_else() {
 #[test]
 fn what_is_long_stands_cut_in_a_record_and_can_be_found_again() {
     let daemon = with("");
-    let path = format!("/{}", "\\".repeat(3000));
+    let path = long_path();
     daemon.run(&format!("cat(\"{}\")", path.replace('\\', "\\\\")));
     let records = daemon.records();
     let denied = of_kind(&records, "decision").find(|record| record.text("decision") == "deny").expect("a denial");
     let resource = denied.text("resource");
-    let digest =
-        Command::new("sh").args(["-c", "printf %s \"$1\" | sha256sum", "sh", &path]).output().expect("a digest");
-    let digest = String::from_utf8_lossy(&digest.stdout).chars().take(64).collect::<String>();
-    assert!(resource.contains(&format!("[3001 bytes, SHA-256 {digest}]")), "{resource}");
+    // The directory is opened first.
+    let directory = path.rsplit_once('/').map(|(directory, _)| directory).expect("a directory");
+    let shell = ["-c", "printf %s \"$1\" | sha256sum", "sh", directory];
+    let digest = Command::new("sh").args(shell).output().expect("a digest").stdout;
+    let digest = String::from_utf8_lossy(&digest).chars().take(64).collect::<String>();
+    assert!(resource.contains(&format!("[2814 bytes, SHA-256 {digest}]")), "{resource}");
     assert!(denied.to_json().len() < 8192 && denied.fields().contains_key("masked"), "{}", denied.to_json().len());
 }
 
