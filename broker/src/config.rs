@@ -2,6 +2,7 @@
 
 use crate::audit::Audit;
 use crate::rails;
+use crate::sys::trust;
 use rex_protocol::client::LimitRequest;
 use rex_protocol::limits::{LimitName, Limits};
 use serde::Deserialize;
@@ -12,6 +13,10 @@ pub const PATH: &str = "/etc/rex/broker.toml";
 
 /// The address space that a worker needs to begin with, and a little more, in bytes.
 const LEAST_MEMORY: u64 = 32 * 1024 * 1024;
+
+/// The most that is counted of each user.
+const MOST_PER_MINUTE: u32 = 60_000;
+const MOST_VIOLATIONS: u32 = 1_000;
 
 /// How a broker behaves. Unknown keys are refused.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +34,10 @@ pub struct Config {
     pub worker: Option<PathBuf>,
     /// The program that speaks on the network; nothing looks for it beside the worker's.
     pub net: Option<PathBuf>,
+    /// Where root can read how the broker is, as OpenMetrics; nothing leaves it out.
+    pub metrics: Option<PathBuf>,
+    /// Whether the processes of a run are held together by a control group.
+    pub cgroups: Cgroups,
     /// The least level of the broker's own log: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
     /// After how many seconds without a run the broker ends where systemd holds its socket and starts it again for the next
@@ -42,6 +51,8 @@ pub struct Config {
     pub audit: Audit,
     /// How many runs at a time.
     pub runs: Runs,
+    /// What holds for each user besides.
+    pub users: Users,
     /// What a run may use where it does not ask for more.
     #[serde(deserialize_with = "usual_limits")]
     pub limits: Limits,
@@ -56,6 +67,44 @@ pub struct Config {
 pub struct Rails {
     /// The ids of those that do not hold here, as denials name them: `rex:configuration`.
     pub off: Vec<String>,
+}
+
+/// Whether runs have control groups (cgroup v2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cgroups {
+    /// With the controllers that systemd delegates (`Delegate=`), if it delegates any.
+    #[default]
+    WhereAvailable,
+    /// With those for memory, processes and processor time, or the broker does not start.
+    Required,
+    /// Not.
+    Off,
+}
+
+/// What a user's runs are held to, besides how many there are at a time.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Users {
+    /// How many may come in a minute; so many may also come at once, and then one after the other as they are earned again.
+    /// Each connection counts. 0 is no limit.
+    pub runs_per_minute: u32,
+    /// How many runs may break the protocol or their walls within [`Self::within_seconds`], before those of this user are
+    /// refused. 0 is no limit.
+    pub violations: u32,
+    /// Within which time violations count together.
+    pub within_seconds: u32,
+    /// For how long runs are refused then.
+    pub penalty_seconds: u32,
+    /// The names of users who are not held to this; nothing names root, who could end the broker anyway, and the user that
+    /// the broker runs as.
+    pub exempt: Option<Vec<String>>,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { runs_per_minute: 120, violations: 3, within_seconds: 600, penalty_seconds: 300, exempt: None }
+    }
 }
 
 /// How many runs there may be at a time.
@@ -97,12 +146,15 @@ impl Default for Config {
             allowed_signers: "/etc/rex/allowed_signers".into(),
             worker: None,
             net: None,
+            metrics: None,
+            cgroups: Cgroups::default(),
             log_level: "info".into(),
             idle_seconds: 0,
             one_cpu: true,
             rails: Rails::default(),
             audit: Audit::default(),
             runs: Runs::default(),
+            users: Users::default(),
             limits: Limits::DEFAULT,
             maximum: MOST,
         }
@@ -115,16 +167,20 @@ impl Default for Config {
 pub struct ConfigError(String);
 
 impl Config {
-    /// The configuration in `path`. Where the default path has no file, what is built in holds.
+    /// The configuration in `path`, a file that is trusted as those of the store are. Where the default path has no file, what is
+    /// built in holds.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let (path, required) = path.map_or((Path::new(PATH), false), |path| (path, true));
-        #[expect(clippy::disallowed_methods, reason = "read before anybody is served; the path is the administrator's")]
-        let text = std::fs::read_to_string(path);
-        match text {
-            Ok(text) => Self::parse(&text)
-                .map_err(|error| ConfigError(format!("cannot use the configuration `{}`: {error}", path.display()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => Ok(Self::default()),
-            Err(error) => Err(ConfigError(format!("cannot read the configuration `{}`: {error}", path.display()))),
+        let fault = |step: &str, error: &dyn std::fmt::Display| {
+            ConfigError(format!("cannot {step} the configuration `{}`: {error}", path.display()))
+        };
+        match trust::read(nix::fcntl::AT_FDCWD, path).map_err(|error| fault("read", &error))? {
+            Some(text) => {
+                let text = std::str::from_utf8(&text).map_err(|_| fault("use", &"it is not UTF-8"))?;
+                Self::parse(text).map_err(|error| fault("use", &error))
+            }
+            None if !required => Ok(Self::default()),
+            None => Err(fault("read", &"there is none")),
         }
     }
 
@@ -157,6 +213,22 @@ impl Config {
         }
         if let Some(fault) = config.audit.fault() {
             return Err(ConfigError(fault));
+        }
+        for (key, value, most) in [
+            ("users.runs_per_minute", config.users.runs_per_minute, MOST_PER_MINUTE),
+            ("users.violations", config.users.violations, MOST_VIOLATIONS),
+        ] {
+            if value > most {
+                return Err(ConfigError(format!("`{key}` is {value}, at most {most} are counted")));
+            }
+        }
+        for (key, value) in [
+            ("users.within_seconds", config.users.within_seconds),
+            ("users.penalty_seconds", config.users.penalty_seconds),
+        ] {
+            if value == 0 {
+                return Err(ConfigError(format!("`{key}` is 0; `users.violations` of 0 is no limit")));
+            }
         }
         if let Some(unknown) = config.rails.off.iter().find(|id| !rails::IDS.contains(&id.as_str())) {
             return Err(ConfigError(format!("there is no rail `{unknown}`; there are {}", rails::IDS.join(", "))));
@@ -250,6 +322,20 @@ mod tests {
     }
 
     #[test]
+    fn the_packaged_configuration_says_the_defaults() {
+        let packaged = include_str!("../../packaging/etc/broker.toml");
+        // What is commented out stands right behind its sign, unlike words about it.
+        let is_key = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        let text: String = packaged
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .fold(String::new(), |all, rest| if is_key(rest) { all + rest + "\n" } else { all });
+        let config = Config { worker: None, net: None, ..Config::parse(&text).unwrap() };
+        assert_eq!(format!("{config:#?}"), format!("{:#?}", Config::default()));
+        assert!(Config::parse(packaged).is_ok());
+    }
+
+    #[test]
     fn refuses_what_it_does_not_know() {
         for text in [
             "sokcet = 1",
@@ -258,6 +344,10 @@ mod tests {
             "[rails]\noff = [\"rex:nothing\"]",
             "[limits]\nhandles = 0",
             "[maximum]\ntime_seconds = 1",
+            "cgroups = \"maybe\"",
+            "[users]\nruns = 1",
+            "[users]\nruns_per_minute = 60001",
+            "[users]\npenalty_seconds = 0",
         ] {
             assert!(Config::parse(text).is_err(), "{text}");
         }

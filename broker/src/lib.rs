@@ -24,6 +24,7 @@
     )
 )]
 
+pub mod ask;
 pub mod audit;
 pub mod authz;
 mod bus;
@@ -31,6 +32,8 @@ pub mod config;
 pub mod daemon;
 pub mod digest;
 mod dispatch;
+pub mod doctor;
+mod group;
 mod handles;
 pub mod jail;
 mod log;

@@ -12,7 +12,7 @@ pub struct Suite {
     tests: Vec<Test>,
 }
 
-/// A file of tests that cannot be used, or a test that failed.
+/// A file of tests that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SuiteError(String);
@@ -144,12 +144,6 @@ impl fmt::Display for Expected {
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: test `{}`: expected {}, found {}", self.file, self.name, self.expected, self.found)
-    }
-}
-
-impl From<Failed> for SuiteError {
-    fn from(failed: Failed) -> Self {
-        Self(failed.to_string())
     }
 }
 

@@ -11,8 +11,8 @@ const INSTALLED: &str = "/usr/libexec/rex/rex-worker";
 pub(crate) struct Programs {
     /// Runs scripts.
     pub(crate) worker: Program,
-    /// Speaks on the network.
-    pub(crate) net: Program,
+    /// Speaks on the network. Without it scripts go without that.
+    pub(crate) net: Result<Program, SpawnError>,
 }
 
 impl Programs {
@@ -21,7 +21,7 @@ impl Programs {
     pub(crate) fn open(config: &Config) -> Result<Self, SpawnError> {
         let worker = find(config);
         let net = config.net.clone().unwrap_or_else(|| worker.with_file_name("rex-net"));
-        Ok(Self { worker: Program::open(&worker)?, net: Program::open_net(&net)? })
+        Ok(Self { worker: Program::open(&worker)?, net: Program::open_net(&net) })
     }
 }
 

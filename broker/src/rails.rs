@@ -5,6 +5,7 @@
 
 use crate::authz::PolicySource;
 use crate::config::Config;
+use crate::sys::cgroup;
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use rex_protocol::path::AbsPath;
 use std::path::Path;
@@ -41,6 +42,8 @@ pub(crate) fn source(config: &Config) -> PolicySource {
     let of_units: Vec<String> = UNIT_NAMES
         .iter()
         .flat_map(|name| dropped(name).into_iter().filter_map(dir).chain(units(name).into_iter().filter_map(file)))
+        // By which the service manager, and the broker, hold runs to their limits.
+        .chain(cgroup::delegated().ok().and_then(|group| dir(group.path)))
         .collect();
     let rails = [
         (
@@ -61,7 +64,7 @@ pub(crate) fn source(config: &Config) -> PolicySource {
                 config.net.as_ref().and_then(file),
             ])),
         ),
-        (SOCKET, changes(&some([dir("/run/rex"), file(&config.socket)]))),
+        (SOCKET, changes(&some([dir("/run/rex"), file(&config.socket), config.metrics.as_ref().and_then(file)]))),
         (AUDIT, changes(&some([dir(&config.audit.directory)]))),
         (UNITS, changes(&of_units)),
         (SERVICE, service()),

@@ -3,7 +3,7 @@
 use crate::audit::Audit;
 use crate::authz::Principal;
 use crate::config::Config;
-use crate::principal;
+use crate::principal::{self, PrincipalError};
 use crate::program::Programs;
 use crate::session::{Caller, Connection, Origin, serve};
 use crate::sys::{process, socket};
@@ -31,13 +31,14 @@ fn serve_one(audit: Option<Audit>) -> Result<(), String> {
     let fault = |error| format!("standard input is no connection: {error}; `rex-exec --standalone` makes one");
     let client = process::inherited(0).map_err(fault)?;
     let peer = socket::peer(&client).map_err(fault)?;
-    let caller = Caller { principal: own_principal(), pid: peer.pid, process: peer.process };
+    let caller =
+        Caller { principal: own_principal().map_err(|error| error.to_string())?, pid: peer.pid, process: peer.process };
     let connection = Connection::new(client).map_err(|error| format!("cannot use the connection: {error}"))?;
     serve(&config, &programs, connection, caller, &Origin::Standalone(audit), None);
     Ok(())
 }
 
-fn own_principal() -> Principal {
+fn own_principal() -> Result<Principal, PrincipalError> {
     let groups = nix::unistd::getgroups().unwrap_or_default();
     let groups: Vec<u32> = groups.into_iter().map(|group| group.as_raw()).collect();
     principal::of(nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw(), &groups)

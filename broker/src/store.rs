@@ -2,21 +2,15 @@
 
 use crate::authz::{Memberships, PolicySource, PolicyStore};
 use crate::config::Config;
-use crate::policy_test::{Suite, SuiteError};
+use crate::policy_test::Suite;
 use crate::rails;
 use crate::signature::AllowedSigners;
-use crate::sys::trust::confirm_owner;
-use nix::errno::Errno;
+use crate::sys::trust::{self, confirm_owner};
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag, fstat};
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsFd;
+use nix::sys::stat::{Mode, fstat};
 use std::path::Path;
 use std::rc::Rc;
 
-/// The largest file of a store, in bytes.
-const FILE: u64 = 16 * 1024 * 1024;
 /// How the names of policy files and of files of tests end.
 const POLICIES: &str = ".cedar";
 const TESTS: &str = ".test.toml";
@@ -35,16 +29,27 @@ pub struct Store {
     pub signers: Rc<AllowedSigners>,
     /// What should be known of it, and keeps it from nothing.
     pub warnings: Vec<String>,
-    /// How many tests stand beside the policies. They have passed.
+    /// How many tests stand beside the policies.
     pub tests: usize,
 }
 
 impl Store {
+    /// Loads the store as [`Self::untested`] does; each test beside the policies must pass.
+    pub fn load(config: &Config) -> Result<Self, StoreError> {
+        let (store, suites) = Self::untested(config)?;
+        let failed: Vec<_> = suites.iter().flat_map(|suite| suite.run(&store.policies)).collect();
+        if failed.is_empty() {
+            return Ok(store);
+        }
+        let failed: Vec<_> = failed.iter().map(ToString::to_string).collect();
+        Err(StoreError(format!("cannot use the policy store `{}`: {}", config.policies.display(), failed.join("\n"))))
+    }
+
     /// Loads every `*.cedar` file of the configured directory, in the order of their names, and the files of groups and signers
     /// where they are there. Directory and files must belong to root (or the user this runs as) and be writable by nobody
-    /// else, and be no links; each policy must validate strictly, and each test in a `*.test.toml` beside them must pass. An
-    /// empty directory is a store that allows nothing. Besides, the rails hold that the configuration leaves.
-    pub fn load(config: &Config) -> Result<Self, StoreError> {
+    /// else, and be no links, and each policy must validate strictly. An empty directory is a store that allows nothing. Besides, the
+    /// rails hold that the configuration leaves. The tests in the `*.test.toml` beside the policies come with it.
+    pub fn untested(config: &Config) -> Result<(Self, Vec<Suite>), StoreError> {
         let directory = &config.policies;
         let fault = |step: &str, error: &dyn std::fmt::Display| {
             StoreError(format!("cannot {step} the policy store `{}`: {error}", directory.display()))
@@ -67,6 +72,8 @@ impl Store {
         let allowed =
             AllowedSigners::parse(text.map_err(|error| unusable(&config.allowed_signers, &error))?.unwrap_or_default())
                 .map_err(|error| unusable(&config.allowed_signers, &error))?;
+        let suites = suites.iter().map(|suite| Suite::parse(&suite.name, &suite.text)).collect::<Result<Vec<_>, _>>();
+        let suites = suites.map_err(|error| fault("use", &error))?;
         let (store, warnings) =
             PolicyStore::load_with_rails(&policies, &rails::source(config)).map_err(|error| fault("use", &error))?;
         let others: Vec<PolicySource> = entities.into_iter().chain(signers).collect();
@@ -74,22 +81,9 @@ impl Store {
             policies: Rc::new(store.with(&others, memberships)),
             signers: Rc::new(allowed),
             warnings: warnings.iter().map(ToString::to_string).collect(),
-            tests: 0,
+            tests: suites.iter().map(Suite::len).sum(),
         };
-        store.tested(&suites).map_err(|error| fault("use", &error))
-    }
-
-    /// The same, its tests passed.
-    fn tested(self, suites: &[PolicySource]) -> Result<Self, SuiteError> {
-        let mut tests = 0;
-        for suite in suites {
-            let suite = Suite::parse(&suite.name, &suite.text)?;
-            tests += suite.len();
-            if let Some(failed) = suite.run(&self.policies).into_iter().next() {
-                return Err(failed.into());
-            }
-        }
-        Ok(Self { tests, ..self })
+        Ok((store, suites))
     }
 }
 
@@ -130,43 +124,18 @@ impl<'a> Files<'a> {
     }
 
     fn read(&self, name: &str) -> Result<PolicySource, StoreError> {
-        let text = read_at(&self.directory, Path::new(name))
-            .map_err(|error| StoreError(format!("cannot use the policy `{}/{name}`: {error}", self.path.display())))?;
+        let fault =
+            |error: &str| StoreError(format!("cannot use the policy `{}/{name}`: {error}", self.path.display()));
+        let text = trust::read(&self.directory, Path::new(name)).map_err(|error| fault(&error))?;
+        let text = text.ok_or_else(|| fault("it has just gone"))?;
         Ok(PolicySource { name: name.to_owned(), text })
     }
 }
 
 /// A file that need not be there.
 fn read_optional(path: &Path) -> Result<Option<PolicySource>, StoreError> {
-    match nix::sys::stat::lstat(path) {
-        Err(Errno::ENOENT) => return Ok(None),
-        Ok(_) | Err(_) => {}
-    }
-    let text = read_at(nix::fcntl::AT_FDCWD, path)
+    let text = trust::read(nix::fcntl::AT_FDCWD, path)
         .map_err(|error| StoreError(format!("cannot use `{}`: {error}", path.display())))?;
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(Some(PolicySource { name, text }))
-}
-
-fn read_at(directory: impl AsFd, path: &Path) -> Result<Vec<u8>, String> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::openat(directory, path, flags, Mode::empty()).map_err(|error| match error {
-        Errno::ELOOP => "it is a link".to_owned(),
-        other => other.desc().to_owned(),
-    })?;
-    read_trusted(File::from(file))
-}
-
-fn read_trusted(file: File) -> Result<Vec<u8>, String> {
-    let stat = fstat(&file).map_err(|error| error.desc().to_owned())?;
-    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-        return Err("it is not a regular file".into());
-    }
-    confirm_owner(&stat)?;
-    let mut text = Vec::new();
-    file.take(FILE + 1).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > FILE {
-        return Err(format!("it has more than {FILE} bytes"));
-    }
-    Ok(text)
+    Ok(text.map(|text| PolicySource { name, text }))
 }

@@ -154,7 +154,7 @@ impl Run {
                 Event::Progress { operations, current: current.into_string() }
             }
             ToClient::Outcome(outcome) => Event::Outcome(*outcome),
-            ToClient::Reply(_) | ToClient::Listed(_) | ToClient::InForce { .. } => {
+            ToClient::Reply(_) | ToClient::Listed(_) | ToClient::InForce { .. } | ToClient::Status(_) => {
                 return Err(self.conversation.fault("an answer came to no request"));
             }
         })

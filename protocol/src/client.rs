@@ -12,11 +12,11 @@
 //! broker   Refused | Warning* Accepted                   Outcome
 //! ```
 //!
-//! Or it only asks about policies:
+//! Or it only asks about policies, or about the broker itself:
 //!
 //! ```text
-//! client   List              Inspect | Reload
-//! broker   Refused | Listed  Refused | InForce
+//! client   List              Inspect | Reload   Status
+//! broker   Refused | Listed  Refused | InForce  Refused | Status
 //! ```
 //!
 //! The outcome may come at any time: a limit was reached, or the client sent what it must not, such as a request before the
@@ -24,6 +24,7 @@
 
 use crate::Failure;
 use crate::limits::{LimitName, Limits};
+use crate::status::Status;
 use crate::text::Text;
 use crate::worker::{Alarm, Level, Log, Metric};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub enum FromClient {
     Inspect,
     /// Load the policies anew. The first frame, and only that; of root alone.
     Reload,
+    /// How is the broker? The first frame, and only that; of root alone.
+    Status,
 }
 
 /// How long a script may go on after it was told to end, in milliseconds.
@@ -179,9 +182,15 @@ pub enum ToClient {
         revision: Text<64>,
         /// How many there are, without the rails.
         policies: u64,
+        /// How often the broker was told to load them anew.
+        reloads: u64,
+        /// Why the last time changed nothing, where that is so.
+        fault: Option<Text<4096>>,
     },
     /// The answer to a [`FromClient::Request`]: its encoded reply, or why there is none.
     Reply(Result<serde_bytes::ByteBuf, Failure>),
+    /// The answer to [`FromClient::Status`].
+    Status(Box<Status>),
 }
 
 /// A policy, as far as it is about the one who asks.
@@ -219,6 +228,28 @@ pub enum RefusalReason {
     Unavailable,
     /// It is for root alone.
     NotAllowed,
+    /// This user starts runs too fast.
+    TooFast {
+        /// When the next one is taken, in milliseconds from now.
+        retry_ms: u64,
+    },
+    /// Runs of this user broke the protocol or their walls too often.
+    Barred {
+        /// When the next one is taken, in milliseconds from now.
+        retry_ms: u64,
+    },
+}
+
+impl RefusalReason {
+    /// When the same run may be taken, where that is known.
+    pub fn retry_after(self) -> Option<std::time::Duration> {
+        match self {
+            Self::TooFast { retry_ms } | Self::Barred { retry_ms } => Some(std::time::Duration::from_millis(retry_ms)),
+            Self::Protocol | Self::Busy | Self::Limit(_) | Self::NoPolicy | Self::Unavailable | Self::NotAllowed => {
+                None
+            }
+        }
+    }
 }
 
 /// How a run ended.

@@ -25,6 +25,7 @@ pub mod operations;
 pub mod path;
 pub mod process;
 pub mod run;
+pub mod status;
 pub mod system;
 pub mod systemd;
 pub mod text;

@@ -1,18 +1,23 @@
 //! The broker as a service: its socket, its store, its callers, its end.
 
+mod callers;
+mod limits;
+mod metrics;
 mod rails;
 mod session;
+mod signature;
+mod status;
+mod store;
+mod supervised;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rex_tests::{Daemon, Ran, Settings, is_root, programs, skip};
 use std::io::Read;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Runs the broker until it ends by itself, and gives what it said.
@@ -128,46 +133,6 @@ fn a_socket_that_is_held_is_left_alone_and_a_stale_one_replaced() {
 }
 
 #[test]
-fn systemd_may_pass_the_socket_and_is_told_of_readiness() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let policies = folder.path().join("policies.d");
-    std::fs::create_dir(&policies).expect("a folder");
-    let listener = UnixListener::bind(folder.path().join("passed.sock")).expect("a socket");
-    let notify = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
-    notify.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let passed = listener.as_raw_fd();
-    let mut command = Command::new("sh");
-    command
-        .args([
-            "-c",
-            "LISTEN_PID=$$ exec \"$0\" --policies \"$1\" --audit-log \"$1/../log.d\" --socket /nonexistent/broker.sock",
-        ])
-        .arg(programs().join("rex-broker"))
-        .arg(&policies)
-        .env("LISTEN_FDS", "1")
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
-        .stdin(Stdio::null())
-        .stderr(Stdio::null());
-    // SAFETY: fcntl and dup2 are async-signal-safe.
-    unsafe {
-        command.pre_exec(move || {
-            let placed = if passed == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(passed, 3) };
-            if placed == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
-        })
-    };
-    let mut broker = command.spawn().expect("rex-broker starts");
-    let mut message = [0; 256];
-    let length = notify.recv(&mut message).expect("a notification");
-    assert_eq!(std::str::from_utf8(&message[..length]).map(str::trim), Ok("READY=1"));
-    std::fs::write(folder.path().join("s.rhai"), "40 + 2").expect("a script");
-    let ran = rex_tests::run(&["--socket", "passed.sock", "s.rhai"], folder.path());
-    assert_eq!((ran.code, ran.stdout.trim()), (0, "42"), "{ran:?}");
-    signal(broker.id(), Signal::SIGTERM);
-    assert!(broker.wait().expect("an end").success());
-    assert!(folder.path().join("passed.sock").exists(), "systemd's socket is not ours to remove");
-}
-
-#[test]
 fn a_hangup_loads_the_policies_anew_and_a_bad_store_changes_nothing() {
     let daemon = Daemon::start(&Settings { policy: String::new(), ..Settings::default() });
     let policy = daemon.folder().join("policies.d/test.cedar");
@@ -213,29 +178,21 @@ fn a_policy_that_comes_with_a_run_narrows_and_never_widens() {
 /// Copies the programs to where every user reaches them.
 fn for_everybody(folder: &Path) {
     std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).expect("a mode");
-    for name in ["rex-exec", "rex-broker", "rex-worker"] {
+    for name in ["rex-exec", "rex-broker", "rex-worker", "rex-policy"] {
         std::fs::copy(programs().join(name), folder.join(name)).expect("a copy");
     }
 }
 
-fn as_nobody(folder: &Path, arguments: &[&str]) -> Ran {
+/// Runs one of these copies as another user.
+fn command_as_nobody(folder: &Path, program: &str, arguments: &[&str]) -> Output {
     let nobody = nix::unistd::User::from_name("nobody").expect("a user database").expect("nobody");
-    let begun = Instant::now();
-    let done = Command::new(folder.join("rex-exec"))
-        .args(arguments)
-        .current_dir(folder)
-        .uid(nobody.uid.as_raw())
-        .gid(nobody.gid.as_raw())
-        .stdin(Stdio::null())
-        .output()
-        .expect("rex-exec starts");
-    Ran {
-        code: done.status.code().unwrap_or(-1),
-        result: serde_json::from_slice(&done.stdout).unwrap_or_default(),
-        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
-        took: begun.elapsed(),
-    }
+    let mut command = Command::new(folder.join(program));
+    command.args(arguments).current_dir(folder).uid(nobody.uid.as_raw()).gid(nobody.gid.as_raw());
+    command.stdin(Stdio::null()).output().expect("the program starts")
+}
+
+fn as_nobody(folder: &Path, arguments: &[&str]) -> Ran {
+    Ran::of(&command_as_nobody(folder, "rex-exec", arguments))
 }
 
 #[test]

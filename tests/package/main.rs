@@ -1,12 +1,11 @@
-//! The Debian package on a real systemd: from its installation to its purge, in a machine that is booted for it.
-//!
-//! It needs the package: `cargo deb -p rex-broker` first.
+//! The Debian package on a real systemd: from its making to its purge, in a machine that is booted for it.
 
 use rex_tests::{Machine, Ran, programs, skip};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Where the package lies in the machine.
 const PACKAGE: &str = "/root/rex-broker.deb";
@@ -44,14 +43,18 @@ struct Installed {
 
 #[test]
 fn package() {
-    let Some(package) = package_file() else {
-        return skip("there is no package: `cargo deb -p rex-broker`");
+    if !rex_tests::is_root() {
+        return skip("only root can boot a machine");
+    }
+    let packed = match packed() {
+        Ok(packed) => packed,
+        Err(why) => return skip(&why),
     };
     let machine = match Machine::boot() {
         Ok(machine) => machine,
         Err(why) => return skip(&why),
     };
-    fs::copy(package, machine.path(PACKAGE)).expect("the package is copied");
+    fs::copy(packed.path().join("rex-broker.deb"), machine.path(PACKAGE)).expect("the package is copied");
     machine.write(&format!("{FOLDER}/file"), "hello");
     let rex = Installed { machine };
     rex.make_later_package();
@@ -287,14 +290,26 @@ fn purging_leaves_nothing(rex: &Installed) {
     assert_eq!(rex.must(&["systemctl", "--failed", "--no-legend", "list-units", "rex*"]), "");
 }
 
-/// The newest package that was made of these programs.
-fn package_file() -> Option<PathBuf> {
-    let made = fs::read_dir(programs().parent()?.join("debian")).ok()?.flatten().map(|entry| entry.path());
-    let fits = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("rex-broker_") && name.ends_with(".deb")
-    };
-    made.filter(fits).max_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok())
+/// The package, made of the programs that are under test.
+fn packed() -> Result<TempDir, String> {
+    let has_tool = Command::new("cargo").args(["deb", "--version"]).output().is_ok_and(|done| done.status.success());
+    if !has_tool {
+        return Err("`cargo deb` is not installed: `cargo install cargo-deb`".into());
+    }
+    let profile = programs().file_name().map(|name| if name == "debug" { "dev".into() } else { name.to_owned() });
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Stripped, since what is packed is copied several times, and hardly compressed.
+    let options = ["deb", "--package=rex-broker", "--no-build", "--strip", "--fast", "--output"];
+    let made = Command::new("cargo")
+        .args(options)
+        .arg(folder.path().join("rex-broker.deb"))
+        .arg("--profile")
+        .arg(profile.expect("a folder of programs"))
+        .current_dir(packaging())
+        .output()
+        .expect("cargo runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Ok(folder)
 }
 
 fn packaging() -> PathBuf {

@@ -7,6 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// What a broker's configuration calls the places in its folder.
+const PLACES: [(&str, &str); 4] = [
+    ("socket", "broker.sock"),
+    ("policies", "policies.d"),
+    ("entities", "entities.json"),
+    ("allowed_signers", "allowed_signers"),
+];
+
 /// How a test's broker is set up.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -51,7 +59,9 @@ impl Daemon {
         std::fs::create_dir(&policies).expect("a folder for policies");
         std::fs::write(policies.join("test.cedar"), &settings.policy).expect("a policy file");
         let worker = settings.worker.as_ref().map_or(String::new(), |path| format!("worker = {path:?}\n"));
-        std::fs::write(path.join("broker.toml"), format!("{worker}{}", settings.config)).expect("a configuration");
+        let places = PLACES.map(|(key, name)| format!("{key} = {:?}\n", path.join(name))).concat();
+        std::fs::write(path.join("broker.toml"), format!("{places}{worker}{}", settings.config))
+            .expect("a configuration");
         let mut command = match settings.descriptors {
             None => Command::new(programs().join("rex-broker")),
             Some(most) => {
@@ -65,10 +75,6 @@ impl Daemon {
         let child = command
             .arg("--config")
             .arg(path.join("broker.toml"))
-            .arg("--socket")
-            .arg(path.join("broker.sock"))
-            .arg("--policies")
-            .arg(&policies)
             .arg("--audit-log")
             .arg(&audit_log)
             .stdin(Stdio::null())
@@ -127,6 +133,16 @@ impl Daemon {
     /// Runs a script.
     pub fn run(&self, script: &str) -> Ran {
         self.run_with(script, &[])
+    }
+
+    /// Runs `rex-policy` on its store and its log.
+    pub fn policy(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(programs().join("rex-policy"));
+        command.arg("--config").arg(self.folder().join("broker.toml")).args(arguments).current_dir(self.folder());
+        if ["explain", "diff", "suggest"].iter().any(|command| arguments.contains(command)) {
+            command.arg("--audit-log").arg(self.audit_log());
+        }
+        Ran::of(&command.stdin(Stdio::null()).output().expect("rex-policy starts"))
     }
 
     /// The processes below the broker, their parents before them.

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 pub fn programs() -> PathBuf {
     let own = std::env::current_exe().expect("the test's own path");
     let folder = own.parent().and_then(|deps| deps.parent()).expect("a folder above deps").to_owned();
-    for program in ["rex-exec", "rex-broker", "rex-worker", "rex-audit"] {
+    for program in ["rex-exec", "rex-broker", "rex-worker", "rex-audit", "rex-policy"] {
         let path = folder.join(program);
         assert!(path.is_file(), "`{}` is missing: run `cargo build --workspace` first", path.display());
     }

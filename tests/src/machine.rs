@@ -93,6 +93,11 @@ impl Machine {
         if matches!(&*state, "running" | "degraded") { Ok(()) } else { Err(format!("the machine is `{state}`")) }
     }
 
+    /// Its first process, as it is seen from outside.
+    pub fn first(&self) -> Pid {
+        self.first
+    }
+
     /// Runs a command in it, as root, and waits for its end.
     pub fn run<A: AsRef<OsStr>>(&self, command: &[A]) -> Output {
         self.run_as(0, command)

@@ -1,5 +1,7 @@
 //! Services on a real systemd, in a machine that is booted for it.
 
+mod groups;
+
 use rex_tests::{Machine, Ran, programs, skip};
 use std::fs;
 use std::path::PathBuf;
@@ -80,6 +82,7 @@ fn services() {
     a_run_ends_at_its_limit_while_a_unit_takes_its_time(&services);
     an_ordinary_user_may_what_the_store_says(&services);
     cases_of_services_pass(&services);
+    groups::runs_have_groups(&services);
 }
 
 fn units_are_started_and_stopped(services: &Services) {

@@ -1,21 +1,17 @@
-//! The log's files: how they are opened, locked and made to last.
+//! The log's files: how they are opened and read.
 
 use super::AuditError;
 use crate::sys::trust::confirm_owner;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, fstat};
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
-/// How long another process may hold the log. Its writes take microseconds; only while it puts a full file aside it may have to
-/// wait for the disk.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest line that is read, in bytes: no record is so long.
 pub(super) const LINE: u64 = 16 * 1024 * 1024;
 
@@ -56,33 +52,6 @@ pub(super) fn first_line(file: File) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     BufReader::new(file.take(LINE)).read_until(b'\n', &mut line)?;
     Ok(line)
-}
-
-/// Held by whoever writes the log. It goes with this value.
-pub(super) struct Lock(Rc<File>);
-
-impl Lock {
-    /// Waits for it, for as long as anybody may hold it. It takes no descriptor.
-    pub(super) fn on(head: &Rc<File>, path: &Path) -> Result<Self, AuditError> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match head.try_lock() {
-                Ok(()) => return Ok(Self(Rc::clone(head))),
-                Err(TryLockError::WouldBlock) if Instant::now() < end => {}
-                Err(TryLockError::WouldBlock) => return Err(refused("lock", path, &"another process holds it")),
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(TryLockError::Error(error)) => return Err(refused("lock", path, &error)),
-            }
-            std::thread::sleep(Duration::from_micros(50));
-        }
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing would not do: the file stays open.
-        let _ = self.0.unlock();
-    }
 }
 
 /// Descriptors that are held for what the log opens later. So a run that holds all that it may have does not keep its own

@@ -7,13 +7,14 @@
 //! such a log, and so nothing is done.
 
 use super::error::AuditError;
-use super::files::{Lock, Reserve, is_there, open_file, read_from, refused};
+use super::files::{Reserve, is_there, open_file, read_from, refused};
 use super::head::{Head, Position};
 use super::ledger::{LEDGER, Ledger};
 use super::record::Entry;
 use super::retention::Retiring;
 use super::{Audit, Sync, chain};
 use crate::sys::clock;
+use crate::sys::lock::Lock;
 use crate::sys::trust::confirm_owner;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -23,11 +24,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// The file that is written to.
 pub(super) const CURRENT: &str = "audit.jsonl";
 /// Its head.
 pub(super) const HEAD: &str = "audit.head";
+/// How long another process may hold the log. Its writes take microseconds; only while it puts a full file aside it may have to
+/// wait for the disk.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The log, open for one process. A process that was forked opens its own.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ pub struct Log {
     /// The directory, held to confirm what is in it.
     directory: OwnedFd,
     head: Rc<File>,
+    /// The same, to lock it.
+    lock: Rc<OwnedFd>,
     current: File,
     boot: String,
     reserve: Reserve,
@@ -71,6 +78,7 @@ impl Log {
             directory: opened,
             current: head.try_clone().map_err(|e| refused("open", &e))?,
             reserve: Reserve::new(&head).map_err(|e| refused("open", &e))?,
+            lock: Rc::new(head.try_clone().map_err(|e| refused("open", &e))?.into()),
             head,
             boot,
             ledger: None,
@@ -130,6 +138,12 @@ impl Log {
         log.append(&[Entry::gap(&reason, &aside)])?;
         tracing::error!("the audit log was changed: {reason}; what is left of it is `{aside}`, and a new one begins");
         Ok(log)
+    }
+
+    /// The number of the last record, and the hash of its line.
+    pub(crate) fn last(&self) -> Result<(u64, String), AuditError> {
+        let head = self.read_head()?.ok_or_else(|| self.changed("its head is empty"))?;
+        Ok((head.last.seq, head.last.hash))
     }
 
     /// How it is kept.
@@ -379,7 +393,16 @@ impl Log {
     }
 
     fn lock(&self) -> Result<Lock, AuditError> {
-        Lock::on(&self.head, &self.path(HEAD))
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match Lock::try_take(&self.lock) {
+                Ok(lock) => return Ok(lock),
+                Err(Errno::EAGAIN | Errno::EINTR) if Instant::now() < end => {}
+                Err(Errno::EAGAIN) => return Err(refused("lock", &self.path(HEAD), &"another process holds it")),
+                Err(errno) => return Err(refused("lock", &self.path(HEAD), &errno.desc())),
+            }
+            std::thread::sleep(Duration::from_micros(50));
+        }
     }
 
     fn inode(&self) -> Result<u64, AuditError> {

@@ -26,5 +26,5 @@ pub use log::Log;
 pub use read::{Reader, Record};
 pub use record::{Asked, Decision, Entry, Event, RunEnd, RunStart};
 pub use settings::{Audit, Journal, Sync};
-pub(crate) use trail::Trail;
+pub(crate) use trail::{Decisions, Trail};
 pub use verify::{Verified, verify};

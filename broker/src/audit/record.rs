@@ -68,7 +68,7 @@ pub enum Event<'a> {
     },
     /// A run has ended.
     RunEnd(RunEnd<'a>),
-    /// Somebody asks about policies, or to have them loaded anew, and runs nothing. It is answered after this.
+    /// Somebody asks about policies or the broker, or to have policies loaded anew, and runs nothing. It is answered after this.
     Asked(Asked<'a>),
 }
 
@@ -81,7 +81,7 @@ pub struct Asked<'a> {
     pub uid: u32,
     /// Its process.
     pub pid: i32,
-    /// `list`, `inspect` or `reload`
+    /// `list`, `inspect`, `reload` or `status`
     pub what: &'static str,
     /// `answered` or `refused`
     pub result: &'static str,
@@ -273,7 +273,7 @@ impl Entry {
     }
 
     /// How much it takes, in bytes.
-    pub fn len(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.fields.len()
     }
 

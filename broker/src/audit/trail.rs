@@ -42,7 +42,15 @@ pub(crate) struct Trail {
     operation: &'static str,
     /// Whether the operation may have changed something.
     changes: bool,
+    decisions: Decisions,
     fault: Option<AuditError>,
+}
+
+/// How a run's decisions came out, as its records tell them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Decisions {
+    pub(crate) allowed: u64,
+    pub(crate) denied: u64,
 }
 
 impl Trail {
@@ -79,6 +87,7 @@ impl Trail {
             op: 0,
             operation: "",
             changes: false,
+            decisions: Decisions::default(),
             fault: None,
         }
     }
@@ -91,6 +100,11 @@ impl Trail {
     /// Why nothing more may be done.
     pub(crate) fn fault(&self) -> Option<&AuditError> {
         self.fault.as_ref()
+    }
+
+    /// How decisions have come out so far, where the run is recorded.
+    pub(crate) fn decisions(&self) -> Decisions {
+        self.decisions
     }
 
     /// An operation begins.
@@ -110,6 +124,10 @@ impl Trail {
         self.undecided = true;
         for decided in decided {
             self.changes |= decided.is_allowed() && !decided.only_looks();
+            match decided.is_allowed() {
+                true => self.decisions.allowed += 1,
+                false => self.decisions.denied += 1,
+            }
             let told = decided.told();
             let policies = decided.policies();
             let more_policies = policies.len().saturating_sub(NAMED);
@@ -234,7 +252,7 @@ impl Trail {
     fn add(&mut self, event: &Event<'_>) {
         if self.log.is_some() {
             let entry = Entry::of_run(&self.run, &self.revision, event);
-            self.bytes += entry.len();
+            self.bytes += entry.size();
             self.since.get_or_insert_with(Instant::now);
             self.waiting.push(entry);
         }

@@ -188,6 +188,17 @@ impl Authorizer {
         self.ask_stores([&action.to_string(), &group], kind).unwrap_or_else(|_| vec![Reach::default()])
     }
 
+    /// The actions that all stores could let the caller do, each to something.
+    pub fn could_do(&self) -> Vec<Action> {
+        let Ok(fixed) = &self.fixed else { return Vec::new() };
+        let could = |action: Action| {
+            let parts = fixed.action(action).ok()?;
+            let action = [&parts.uid, &parts.group];
+            Some(self.stores.iter().all(|store| reach::could_grant(store.index(), fixed, action)))
+        };
+        Action::ALL.iter().copied().filter(|action| could(*action) == Some(true)).collect()
+    }
+
     /// Whether every store allows `connect` on all of the network.
     pub fn connects_everywhere(&self) -> bool {
         let action = ["network::Action::\"connect\"", "network::Action::\"NetworkAction\""];

@@ -142,12 +142,17 @@ impl Fixed {
         self.actions.values().map(|parts| [&parts.uid, &parts.group])
     }
 
+    /// The types of resources.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &EntityTypeName> {
+        self.types.values()
+    }
+
     /// The types of what has a path.
     pub(super) fn kinds_with_a_path(&self) -> impl Iterator<Item = &EntityTypeName> {
         [DIR, FILE].into_iter().filter_map(|name| self.types.get(name))
     }
 
-    fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {
+    pub(super) fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {
         self.actions.get(&action).ok_or_else(|| EntityError::new("an action without an entity"))
     }
 }

@@ -4,6 +4,7 @@ use super::bounds;
 use super::index::Index;
 use super::memberships::Memberships;
 use super::schema::schema;
+use super::session;
 use super::warning::{self, PolicyWarning};
 use crate::digest::sha256;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
@@ -101,6 +102,11 @@ impl PolicyStore {
             self.revision = half(&sha256([format!("{} {digest} {}", self.revision, file.name).as_bytes()]));
             self.files.push((file.name.clone(), digest));
         }
+        self.with_memberships(memberships)
+    }
+
+    /// The same with these memberships, which its revision does not tell of.
+    pub fn with_memberships(self, memberships: Memberships) -> Self {
         Self { memberships: Rc::new(memberships), ..self }
     }
 
@@ -148,6 +154,16 @@ impl PolicyStore {
                 (row.policy.id().to_string(), texts.join("; "))
             })
             .collect()
+    }
+
+    /// Whether a policy reads what a run has done so far; the rails do not.
+    pub fn reads_counters(&self) -> bool {
+        self.index.rows().iter().any(|row| session::counters_are_read_by(&row.policy))
+    }
+
+    /// Whether a policy reads attributes of files and directories.
+    pub fn reads_attributes(&self) -> bool {
+        self.index.reads_attributes()
     }
 
     pub(super) fn all(&self) -> Rc<PolicySet> {

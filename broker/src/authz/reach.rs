@@ -101,6 +101,12 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &E
     reach
 }
 
+/// Whether some policy of `index` could let the principal do this to anything. The action comes with its group.
+pub(super) fn could_grant(index: &Index, fixed: &Fixed, action: [&EntityUid; 2]) -> bool {
+    let permits = index.rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
+    permits.into_iter().any(|row| fixed.kinds().any(|kind| concerns(row, fixed, action, kind)))
+}
+
 /// The ids of the `forbid`s of `index` that name a place below `path` and not that itself.
 pub(super) fn forbids_inside(index: &Index, fixed: &Fixed, path: &AbsPath) -> Vec<String> {
     let all = Place::Below(path.clone());

@@ -32,6 +32,9 @@ pub struct Session {
     pub spent: Spent,
 }
 
+/// What of it policies know as numbers.
+const COUNTERS: [&str; 4] = ["operations", "bytes_read", "bytes_written", "deleted"];
+
 /// How a run comes to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
@@ -103,6 +106,22 @@ pub(super) fn is_read_by(policy: &Policy) -> bool {
     policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json))
 }
 
+/// Whether a policy reads what a run has done so far.
+pub(super) fn counters_are_read_by(policy: &Policy) -> bool {
+    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads_counters(&json))
+}
+
+fn reads_counters(expression: &Value) -> bool {
+    match expression {
+        Value::Array(items) => items.iter().any(reads_counters),
+        Value::Object(fields) => {
+            let attribute = fields.get("attr").and_then(Value::as_str);
+            attribute.is_some_and(|name| COUNTERS.contains(&name)) || fields.values().any(reads_counters)
+        }
+        _ => false,
+    }
+}
+
 fn reads(expression: &Value) -> bool {
     match expression {
         Value::Array(items) => items.iter().any(reads),
@@ -121,6 +140,16 @@ fn reads(expression: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_policies_with_budgets() {
+        let reads = |body: &str| {
+            let text = format!("permit(principal, action, resource) when {{ {body} }};");
+            counters_are_read_by(&Policy::parse(None, text).unwrap())
+        };
+        assert!(reads("resource has owner || context.session.deleted < 20"));
+        assert!(!reads("context.session.reason != \"deleted\""));
+    }
 
     #[test]
     fn finds_policies_that_read_the_session() {

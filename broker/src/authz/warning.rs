@@ -62,7 +62,7 @@ pub(super) fn invalid(error: &ValidationError, place: Option<&Place>) -> PolicyW
         }
         ValidationError::UnsafeTagAccess(_) => "test the tag first: `hasTag(\"...\") && ...`",
         ValidationError::UnexpectedType(_) => "conditions must be true or false, operands of the operator's type",
-        ValidationError::EmptySetForbidden(_) => "an empty set holds nothing: leave the comparison out",
+        ValidationError::EmptySetForbidden(_) => "ask `.isEmpty()` instead of comparing with an empty set",
         _ => return at(place, without_id(&error.to_string(), error.policy_id()), None),
     };
     at(place, without_id(&error.to_string(), error.policy_id()), Some(advice))

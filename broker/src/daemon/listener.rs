@@ -1,4 +1,4 @@
-//! The public socket: systemd's, or one of our own.
+//! The sockets: systemd's, or our own.
 #![expect(
     clippy::disallowed_methods,
     reason = "the socket's path is the administrator's, used before anybody is served"
@@ -12,6 +12,13 @@ use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// The mode of a socket that everybody may connect to: who may do what is for policy to say.
+pub(super) const FOR_ALL: u32 = 0o666;
+/// The mode of one for root alone.
+pub(super) const FOR_ROOT: u32 = 0o600;
+/// What systemd calls the socket for metrics.
+const METRICS: &str = "metrics";
+
 /// The socket cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on `{}`: {reason}", path.display())]
@@ -20,7 +27,7 @@ pub(super) struct ListenError {
     reason: String,
 }
 
-/// The socket that clients connect to.
+/// A socket that is connected to.
 pub(super) struct Listener {
     socket: uds_local_socket::Listener,
     /// Ours to remove at the end, by the process that made it; systemd's is not.
@@ -28,11 +35,11 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Takes the socket that systemd passes (sd_listen_fds(3)), or binds one at `path` that everybody may
-    /// connect to: who may do what is for policy to say. A socket that nobody listens on any more is replaced.
-    pub(super) fn open(path: &Path) -> Result<Self, ListenError> {
+    /// Takes the socket that systemd passed, or binds one at `path`, which those may connect to that its mode says. A socket that
+    /// nobody listens on any more is replaced.
+    pub(super) fn open(path: &Path, passed: Option<OwnedFd>, mode: u32) -> Result<Self, ListenError> {
         let fault = |reason: String| ListenError { path: path.to_owned(), reason };
-        if let Some(socket) = passed().map_err(fault)? {
+        if let Some(socket) = passed {
             set_nonblocking(&socket).map_err(|error| fault(error.to_string()))?;
             return Ok(Self { socket: uds_local_socket::Listener::from(socket), path: None });
         }
@@ -42,7 +49,7 @@ impl Listener {
             let name = path.to_fs_name::<GenericFilePath>()?;
             let socket = ListenerOptions::new().name(name).create_sync_as::<uds_local_socket::Listener>()?;
             // Whatever the umask says.
-            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
             Ok::<_, std::io::Error>(socket)
         };
         let mut socket = bind().map_err(|error| fault(error.to_string()))?;
@@ -57,7 +64,7 @@ impl Listener {
         self.path.is_none()
     }
 
-    /// The next client; `EAGAIN` if none waits.
+    /// The next who connects; `EAGAIN` if none waits.
     pub(super) fn accept(&self) -> nix::Result<OwnedFd> {
         socket::accept(&self.socket)
     }
@@ -78,14 +85,29 @@ impl Drop for Listener {
     }
 }
 
-/// The one socket that systemd passes, if it passes any.
-fn passed() -> Result<Option<OwnedFd>, String> {
-    let mut numbers = sd_notify::listen_fds().map_err(|error| format!("systemd passes no usable socket: {error}"))?;
-    let Some(number) = numbers.next() else { return Ok(None) };
-    if numbers.next().is_some() {
-        return Err("systemd passes more than one socket".into());
+/// The sockets that systemd passes, if it passes any (sd_listen_fds(3)).
+#[derive(Default)]
+pub(super) struct Passed {
+    /// The one for clients.
+    pub(super) clients: Option<OwnedFd>,
+    /// The one for metrics, by its name (`FileDescriptorName=`).
+    pub(super) metrics: Option<OwnedFd>,
+}
+
+impl Passed {
+    /// Takes them. An error where there are others.
+    pub(super) fn take() -> Result<Self, String> {
+        let fault = |error: std::io::Error| format!("cannot listen: systemd passes no usable socket: {error}");
+        let mut passed = Self::default();
+        for (number, name) in sd_notify::listen_fds_with_names().map_err(fault)? {
+            let place = if name == METRICS { &mut passed.metrics } else { &mut passed.clients };
+            if place.is_some() {
+                return Err(format!("cannot listen: systemd passes more than one socket (`{name}`)"));
+            }
+            *place = Some(process::inherited(number).map_err(|errno| fault(errno.into()))?);
+        }
+        Ok(passed)
     }
-    process::inherited(number).map(Some).map_err(|error| format!("systemd passes no usable socket: {error}"))
 }
 
 /// The socket's directory, if it is missing, for everybody to enter and only us to write to.

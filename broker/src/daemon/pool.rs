@@ -1,10 +1,12 @@
 //! Ready pairs: sessions with sealed workers that wait for a client. Each serves one run.
 
+use crate::group::Group;
 use crate::sys::process;
 use crate::sys::socket::{self, Packet};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -13,14 +15,23 @@ const REST: Duration = Duration::from_secs(1);
 
 /// The ready sessions.
 pub(super) struct Pool {
-    pairs: Vec<Pair>,
+    pairs: Vec<Waiting>,
     size: usize,
     rest_until: Option<Instant>,
 }
 
-struct Pair {
-    process: OwnedFd,
-    control: OwnedFd,
+/// A session, and what the daemon has of it.
+pub(super) struct Pair {
+    pub(super) pid: Pid,
+    pub(super) process: OwnedFd,
+    /// The daemon's end of the socket to it.
+    pub(super) control: OwnedFd,
+    /// The group of its worker and what it executes.
+    pub(super) group: Option<Group>,
+}
+
+struct Waiting {
+    pair: Pair,
     ready: bool,
 }
 
@@ -40,56 +51,62 @@ impl Pool {
         (self.pairs.len() < self.size).then(|| rest.unwrap_or_default())
     }
 
-    /// Takes a new session in, and the daemon's end of its control socket.
-    pub(super) fn add(&mut self, process: OwnedFd, control: OwnedFd) {
-        self.pairs.push(Pair { process, control, ready: false });
+    /// Takes a new session in.
+    pub(super) fn add(&mut self, pair: Pair) {
+        self.pairs.push(Waiting { pair, ready: false });
+    }
+
+    /// How many are ready, and how many there should be.
+    pub(super) fn ready(&self) -> (usize, usize) {
+        (self.pairs.iter().filter(|waiting| waiting.ready).count(), self.size)
     }
 
     /// What the loop has to wait for on the pool's behalf.
     pub(super) fn polled(&self) -> impl Iterator<Item = PollFd<'_>> {
-        self.pairs.iter().map(|pair| PollFd::new(pair.control.as_fd(), PollFlags::POLLIN))
+        self.pairs.iter().map(|waiting| PollFd::new(waiting.pair.control.as_fd(), PollFlags::POLLIN))
     }
 
-    /// Notes which pairs have become ready and which have died.
-    pub(super) fn look(&mut self) {
+    /// Notes which pairs have become ready, and gives those that have died.
+    pub(super) fn look(&mut self) -> Vec<Pair> {
         let mut died_early = false;
-        self.pairs.retain_mut(|pair| {
+        let dead = self.pairs.extract_if(.., |waiting| {
             let mut byte = [0; 8];
-            match socket::receive_packet(&pair.control, &mut byte) {
-                Ok(Packet::Bytes(_)) => pair.ready = true,
+            match socket::receive_packet(&waiting.pair.control, &mut byte) {
+                Ok(Packet::Bytes(_)) => waiting.ready = true,
                 Err(nix::errno::Errno::EAGAIN) => {}
                 _ => {
-                    died_early |= !pair.ready;
-                    end(pair);
-                    return false;
+                    died_early |= !waiting.ready;
+                    return true;
                 }
             }
-            true
+            false
         });
+        let dead: Vec<Pair> = dead.map(|waiting| ended(waiting.pair)).collect();
         if died_early {
             self.rest_until = Some(Instant::now() + REST);
         }
+        dead
     }
 
-    /// Gives a client to a ready session, which leaves the pool.
-    pub(super) fn give(&mut self, client: &OwnedFd) -> Option<OwnedFd> {
-        self.look();
-        while let Some(at) = self.pairs.iter().position(|pair| pair.ready) {
-            let pair = self.pairs.swap_remove(at);
+    /// Gives a client to a ready session, which leaves the pool, and those that had to be ended because they took none.
+    pub(super) fn give(&mut self, client: &OwnedFd) -> (Option<Pair>, Vec<Pair>) {
+        let mut unfit = Vec::new();
+        while let Some(at) = self.pairs.iter().position(|waiting| waiting.ready) {
+            let Waiting { pair, .. } = self.pairs.swap_remove(at);
             match socket::send_descriptor(&pair.control, client) {
-                Ok(()) => return Some(pair.process),
+                Ok(()) => return (Some(pair), unfit),
                 Err(error) => {
                     tracing::warn!("a ready session does not take a client: {error}");
-                    end(&pair);
+                    unfit.push(ended(pair));
                 }
             }
         }
-        None
+        (None, unfit)
     }
 
-    /// Ends all ready sessions.
-    pub(super) fn discard(&mut self) {
-        self.pairs.drain(..).for_each(|pair| end(&pair));
+    /// Ends all ready sessions, and gives them.
+    pub(super) fn discard(&mut self) -> Vec<Pair> {
+        self.pairs.drain(..).map(|waiting| ended(waiting.pair)).collect()
     }
 
     /// In a child: lets go of the pool without touching its processes.
@@ -98,8 +115,9 @@ impl Pool {
     }
 }
 
-/// Ends a session and waits for its end; its worker goes with it.
-fn end(pair: &Pair) {
+/// A session that was ended and waited for; its worker goes with it.
+fn ended(pair: Pair) -> Pair {
     let _ = process::signal(&pair.process, Signal::SIGKILL);
     let _ = socket::retry(|| waitid(Id::PIDFd(pair.process.as_fd()), WaitPidFlag::WEXITED));
+    pair
 }

@@ -142,12 +142,26 @@ fn run(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
+#[path = "../../../packaging/documents.rs"]
+mod documents;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
 
     fn parse(words: &[&str]) -> Result<Options, clap::Error> {
         Options::try_parse_from([&["rex-audit"], words].concat())
+    }
+
+    #[test]
+    fn the_completions_are_of_these_options() {
+        documents::completions_are_as_generated::<Options>();
+    }
+
+    #[test]
+    fn the_manual_tells_every_option() {
+        documents::the_manual_tells_every_option::<Options>("rex-audit.1");
     }
 
     #[test]

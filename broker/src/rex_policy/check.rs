@@ -2,6 +2,7 @@
 
 use super::options::{Check, Options, Test};
 use super::{Fault, load, text};
+use rex_broker::store::Store;
 use serde_json::json;
 
 /// Whether policies are fit to be used.
@@ -11,7 +12,7 @@ pub(crate) fn run(options: &Options, check: &Check) -> Result<(), Fault> {
         let directory = load::config(options)?.policies.display().to_string();
         (directory, store.policies.own(), store.tests, store.warnings)
     } else {
-        let loaded = load::loose(&check.paths)?;
+        let loaded = load::loose(options, &check.paths)?;
         let failed: Vec<_> = loaded.suites.iter().flat_map(|suite| suite.run(&loaded.store)).collect();
         if !failed.is_empty() {
             return Err(Fault::No(failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")));
@@ -28,11 +29,15 @@ pub(crate) fn run(options: &Options, check: &Check) -> Result<(), Fault> {
 
 /// Whether the tests beside policies pass.
 pub(crate) fn test(options: &Options, test: &Test) -> Result<(), Fault> {
-    // The store's own are looked at as any others here: what fails is told in full, and not the first alone.
-    let paths = if test.paths.is_empty() { vec![load::config(options)?.policies] } else { test.paths.clone() };
-    let loaded = load::loose(&paths)?;
-    let tests: usize = loaded.suites.iter().map(|suite| suite.len()).sum();
-    let failed: Vec<_> = loaded.suites.iter().flat_map(|suite| suite.run(&loaded.store)).collect();
+    let (policies, suites) = if test.paths.is_empty() {
+        let (store, suites) = Store::untested(&load::config(options)?).map_err(|error| Fault::No(error.to_string()))?;
+        (store.policies, suites)
+    } else {
+        let loaded = load::loose(options, &test.paths)?;
+        (loaded.store, loaded.suites)
+    };
+    let tests: usize = suites.iter().map(|suite| suite.len()).sum();
+    let failed: Vec<_> = suites.iter().flat_map(|suite| suite.run(&policies)).collect();
     let failures: Vec<_> = failed
         .iter()
         .map(|failed| json!({ "file": failed.file, "test": failed.name, "expected": failed.expected, "found": failed.found }))

@@ -19,17 +19,23 @@ struct Changed {
 
 /// Asks both policies every request that is recorded.
 pub(crate) fn run(options: &Options, diff: &Diff) -> Result<(), Fault> {
-    let [old, new] = [&diff.old, &diff.new].map(|path| load::loose(std::slice::from_ref(path)));
+    let [old, new] = [&diff.old, &diff.new].map(|path| load::loose(options, std::slice::from_ref(path)));
     let (old, new) = (old?.store, new?.store);
     let mut changed: BTreeMap<String, Changed> = BTreeMap::new();
     let (mut asked, mut unclear) = (0_u64, 0_u64);
+    let counters = old.reads_counters() || new.reads_counters();
+    // Where the old policies read them, a record without attributes is one of what did not exist.
+    let attributes = new.reads_attributes() && !old.reads_attributes();
     let mut runs = recorded::Runs::default();
     for record in recorded::records(&recorded::directory(options, diff.audit_log.as_deref())?)? {
         let record = record?;
         runs.note(&record);
         let Some(question) = runs.question(&record) else { continue };
-        // Only what forbids it was asked, or something of it was masked: the answer would be to another question.
-        if record.fields().contains_key("unless_forbidden") || record.fields().contains_key("masked") {
+        // Only what forbids it was asked, or something that a policy reads is not recorded: the answer would be to another question.
+        let is_file = question.resource.starts_with("file_system::");
+        let has = |field: &str| record.fields().contains_key(field);
+        let unknown = (counters && !has("spent")) || (attributes && is_file && !has("attributes"));
+        if has("unless_forbidden") || has("masked") || unknown {
             unclear += 1;
             continue;
         }

@@ -2,7 +2,8 @@
 
 use super::options::{Explain, Options};
 use super::{Fault, load, recorded, text};
-use rex_broker::authz::{Authorizer, Decision, Explained, Explanation, Question, Word};
+use rex_broker::audit::Record;
+use rex_broker::authz::{Authorizer, Decision, Explained, Explanation, PolicyStore, Question, Word};
 use rex_broker::principal;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -13,21 +14,55 @@ const NEAR: usize = 8;
 
 /// Puts a question to the store, and tells which policies answer it and which nearly do.
 pub(crate) fn run(options: &Options, explain: &Explain) -> Result<(), Fault> {
-    let question = question(options, explain)?;
+    let (question, record) = match explain.record {
+        None => (asked(explain)?, None),
+        Some(number) => {
+            let directory = recorded::directory(options, explain.audit_log.as_deref())?;
+            let (question, record) = recorded::question(&directory, number)?;
+            (question, Some(record))
+        }
+    };
     let store = load::store(options)?;
     let (principal, session, demand) = question.put().map_err(|error| Fault::Usage(error.to_string()))?;
     let mut authorizer = Authorizer::new(principal, vec![Rc::clone(&store.policies)]).with_session(session);
     let explanation = authorizer.explain(&demand);
     let asked = format!("{} {} {}", question.user, demand.action, demand.resource);
-    text::answer(options.output_format, &as_json(&question, &explanation), || human(&asked, &explanation))
+    let mut answer = as_json(&question, &explanation);
+    if let (Some(record), Value::Object(fields)) = (&record, &mut answer) {
+        let recorded = json!({ "decision": record.text("decision"), "policies": record.texts("policies") });
+        fields.insert("recorded".into(), recorded);
+    }
+    text::answer(options.output_format, &answer, || {
+        let mut lines = vec![human(&asked, &explanation)];
+        lines.extend(record.iter().flat_map(|record| differences(record, &store.policies, &explanation)));
+        lines.join("\n")
+    })
 }
 
-/// The question that is asked, from wherever it comes.
-fn question(options: &Options, explain: &Explain) -> Result<Question, Fault> {
-    if let Some(record) = explain.record {
-        let directory = recorded::directory(options, explain.audit_log.as_deref())?;
-        return recorded::question(&directory, record);
+/// In what the answer is not the recorded one.
+fn differences(record: &Record, store: &PolicyStore, explanation: &Explanation) -> Vec<String> {
+    let (then, by) = (record.text("decision"), record.texts("policies"));
+    let (now, by_now) = told(&explanation.decision);
+    let mut lines = Vec::new();
+    if record.fields().contains_key("masked") {
+        lines.push("a part of the request was masked when it was recorded".to_owned());
     }
+    if record.fields().contains_key("unless_forbidden") {
+        lines.push("it was only asked whether a policy forbids it, none had to permit it".to_owned());
+    }
+    if !record.fields().contains_key("spent") && store.reads_counters() {
+        lines.push("what the run had done so far was not recorded, since no policy read it".to_owned());
+    }
+    // Other policies were in force then, or a run's own had to allow it too.
+    if then != now || by != by_now {
+        let by: Vec<_> = by.into_iter().map(Into::into).collect();
+        lines.push(format!("another answer is recorded: {then} by {}", text::listed(&by)));
+    }
+    lines
+}
+
+/// The question that is asked on the command line or in a file.
+fn asked(explain: &Explain) -> Result<Question, Fault> {
     if let Some(file) = &explain.question {
         let text = if file == Path::new("-") {
             let mut text = Vec::new();
@@ -80,7 +115,8 @@ pub(crate) fn who(name: Option<&str>, groups: &[String]) -> Result<(String, u32,
     let name = std::ffi::CString::new(user.name.as_str()).unwrap_or_default();
     let known = nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default();
     let known: Vec<u32> = known.into_iter().map(|group| group.as_raw()).collect();
-    let principal = principal::of(user.uid.as_raw(), user.gid.as_raw(), &known);
+    let principal = principal::of(user.uid.as_raw(), user.gid.as_raw(), &known)
+        .map_err(|error| Fault::Cannot(error.to_string()))?;
     Ok((principal.name, principal.uid, principal.groups))
 }
 

@@ -2,7 +2,7 @@
 
 use super::Fault;
 use super::options::Options;
-use rex_broker::authz::{PolicySource, PolicyStore, Strictness};
+use rex_broker::authz::{MembershipError, Memberships, PolicySource, PolicyStore, Strictness};
 use rex_broker::config::Config;
 use rex_broker::policy_test::Suite;
 use rex_broker::store::Store;
@@ -30,8 +30,9 @@ pub(crate) struct Loaded {
     pub(crate) suites: Vec<Suite>,
 }
 
-/// All policies of these files and directories together. Owners and modes are not looked at.
-pub(crate) fn loose(paths: &[PathBuf]) -> Result<Loaded, Fault> {
+/// All policies of these files and directories together, with the memberships that the configuration names. Owners and modes
+/// are not looked at.
+pub(crate) fn loose(options: &Options, paths: &[PathBuf]) -> Result<Loaded, Fault> {
     let (mut policies, mut suites) = (Vec::new(), Vec::new());
     for path in paths {
         let is_dir = path.is_dir();
@@ -50,8 +51,26 @@ pub(crate) fn loose(paths: &[PathBuf]) -> Result<Loaded, Fault> {
     }
     let (store, warnings) =
         PolicyStore::load(&policies, Strictness::Strict).map_err(|error| Fault::No(error.to_string()))?;
-    let warnings = warnings.iter().map(ToString::to_string).collect();
-    Ok(Loaded { store: Rc::new(store), warnings, suites })
+    let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let memberships = match (config(options), &options.config) {
+        (Ok(config), _) => memberships(&config.entities)?,
+        (Err(fault), Some(_)) => return Err(fault),
+        // Not everybody may read how the broker is configured, and not everybody's policies are for it.
+        (Err(fault), None) => {
+            warnings.push(format!("only the system's groups are known: {}", fault.message()));
+            Memberships::default()
+        }
+    };
+    Ok(Loaded { store: Rc::new(store.with_memberships(memberships)), warnings, suites })
+}
+
+/// Who and what belongs to which group besides the system's own; nothing where there is no such file.
+fn memberships(path: &Path) -> Result<Memberships, Fault> {
+    if !path.exists() {
+        return Ok(Memberships::default());
+    }
+    let wrong = |error: MembershipError| Fault::No(format!("cannot use `{}`: {error}", path.display()));
+    Memberships::parse(&read(path)?).map_err(wrong)
 }
 
 /// The policy files and files of tests in a directory, in the order of their names.

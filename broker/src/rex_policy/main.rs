@@ -28,6 +28,15 @@ pub(crate) enum Fault {
     Cannot(String),
 }
 
+impl Fault {
+    /// For people; empty where all is said.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Fault::No(message) | Fault::Usage(message) | Fault::Cannot(message) => message,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
         Ok(options) => options,
@@ -45,14 +54,11 @@ fn main() -> ExitCode {
         Command::Suggest(suggest) => suggest::run(&options, suggest),
         Command::Reload(reload) => broker::reload(&options, reload),
     };
-    let (code, message) = match done {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Fault::No(message)) => (1, message),
-        Err(Fault::Usage(message)) => (2, message),
-        Err(Fault::Cannot(message)) => (3, message),
-    };
-    if !message.is_empty() {
-        text::complain(&message);
-    }
-    ExitCode::from(code)
+    let Err(fault) = done else { return ExitCode::SUCCESS };
+    text::complain(fault.message());
+    ExitCode::from(match fault {
+        Fault::No(_) => 1,
+        Fault::Usage(_) => 2,
+        Fault::Cannot(_) => 3,
+    })
 }

@@ -153,6 +153,10 @@ pub(crate) struct Suggest {
     #[arg(long, value_name = "COUNT")]
     pub(crate) generalise: Option<usize>,
 
+    /// Permit as well what the run was denied because nothing permitted it
+    #[arg(long)]
+    pub(crate) with_denied: bool,
+
     /// The directory of the audit log [default: the configured one]
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) audit_log: Option<PathBuf>,
@@ -171,9 +175,23 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 #[cfg(test)]
+#[path = "../../../packaging/documents.rs"]
+mod documents;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn the_completions_are_of_these_options() {
+        documents::completions_are_as_generated::<Options>();
+    }
+
+    #[test]
+    fn the_manual_tells_every_option() {
+        documents::the_manual_tells_every_option::<Options>("rex-policy.1");
+    }
 
     #[test]
     fn the_definition_is_sound() {

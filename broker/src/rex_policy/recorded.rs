@@ -17,13 +17,15 @@ pub(crate) fn directory(options: &Options, given: Option<&Path>) -> Result<PathB
     }
 }
 
-/// The question of the decision that has this number.
-pub(crate) fn question(directory: &Path, number: u64) -> Result<Question, Fault> {
+/// The question of the decision that has this number, with its record.
+pub(crate) fn question(directory: &Path, number: u64) -> Result<(Question, Record), Fault> {
     let mut runs = Runs::default();
     for record in records(directory)? {
         let record = record?;
         if record.seq() == number {
-            return runs.question(&record).ok_or_else(|| Fault::Usage(format!("record {number} is no decision")));
+            let question = runs.question(&record);
+            let question = question.ok_or_else(|| Fault::Usage(format!("record {number} is no decision")))?;
+            return Ok((question, record));
         }
         runs.note(&record);
     }
@@ -32,8 +34,10 @@ pub(crate) fn question(directory: &Path, number: u64) -> Result<Question, Fault>
 
 /// All records of a log.
 pub(crate) fn records(directory: &Path) -> Result<impl Iterator<Item = Result<Record, Fault>>, Fault> {
-    let cannot = |error: std::io::Error| Fault::Cannot(format!("cannot read the audit log: {error}"));
-    Ok(Reader::open(directory).map_err(cannot)?.map(move |record| record.map_err(cannot)))
+    let named = directory.display().to_string();
+    let cannot = move |error: std::io::Error| Fault::Cannot(format!("cannot read the audit log in `{named}`: {error}"));
+    let reader = Reader::open(directory).map_err(&cannot)?;
+    Ok(reader.map(move |record| record.map_err(&cannot)))
 }
 
 /// What is known of the runs of a log, while it is read.

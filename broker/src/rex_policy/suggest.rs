@@ -1,13 +1,16 @@
 //! `suggest`: the least policies that allow what a recorded run did.
 //!
-//! They name exactly what was asked for: each action, on each resource. Only where it is asked for, files of one directory that
-//! were used alike become that directory; then they allow more than the run did, and each such policy says so.
+//! They name exactly what was allowed: each action, on each resource, and in the way it was done. Only where it is asked for, files
+//! of one directory that were used alike become that directory; then they allow more than the run did, and each such policy says
+//! so. What was denied stays denied, unless that is asked for.
+
+mod conditions;
 
 use super::options::{Options, Suggest};
 use super::{Fault, recorded, text};
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use rex_broker::audit::Record;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
@@ -18,7 +21,7 @@ pub(crate) fn run(options: &Options, suggest: &Suggest) -> Result<(), Fault> {
     for record in recorded::records(&directory)? {
         let record = record?;
         if record.run().starts_with(&suggest.run) && suggest.run.len() >= 4 {
-            asked.take(&record)?;
+            asked.take(&record, suggest.with_denied)?;
         }
     }
     let (user, run) = match (&asked.user, asked.runs.len()) {
@@ -44,16 +47,18 @@ pub(crate) fn run(options: &Options, suggest: &Suggest) -> Result<(), Fault> {
 struct Asked {
     user: Option<String>,
     runs: BTreeSet<String>,
-    /// The actions on each resource that is named by its id.
-    named: BTreeMap<String, BTreeSet<String>>,
-    /// The actions on processes, by the conditions that tell them from others.
-    described: BTreeMap<(String, String), BTreeSet<String>>,
-    /// What no policy can be written for.
+    /// The actions on each resource that is named by its id, by the condition that they were asked under.
+    named: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The actions on processes, by user and name: their numbers are others the next time.
+    processes: BTreeMap<(String, String), BTreeSet<String>>,
+    /// The actions on what there is one of, by its type.
+    single: BTreeMap<String, BTreeSet<String>>,
+    /// What no policy is written for.
     left_out: BTreeSet<String>,
 }
 
 impl Asked {
-    fn take(&mut self, record: &Record) -> Result<(), Fault> {
+    fn take(&mut self, record: &Record, with_denied: bool) -> Result<(), Fault> {
         if record.kind() != "decision" || record.fields().contains_key("unless_forbidden") {
             return Ok(());
         }
@@ -62,63 +67,72 @@ impl Asked {
         let (action, resource) = (record.text("action").to_owned(), record.text("resource").to_owned());
         let uid = EntityUid::from_str(&resource)
             .map_err(|_| Fault::Cannot(format!("record {} names no resource", record.seq())))?;
-        if action == "file_system::Action::\"execute\"" {
-            // With what a program may be started is for somebody to think about.
-            self.left_out.insert(format!("{action} of {resource}: say with which arguments and as whom"));
+        let is_forbidden = !record.texts("policies").is_empty();
+        if record.text("decision") != "allow" && (is_forbidden || !with_denied) {
+            self.left_out.insert(format!("{action} of {resource}: it was denied"));
             return Ok(());
         }
-        match uid.type_name().to_string().as_str() {
-            kind @ "process_system::Process" => {
-                let attributes = record.fields().get("attributes").and_then(Value::as_object);
-                let value = |name: &str| attributes.and_then(|all| all.get(name)?.as_str()).unwrap_or_default();
-                let condition = format!(
-                    "resource.name == {} && resource.username == {}",
-                    quoted(value("name")),
-                    quoted(value("username"))
-                );
-                self.described.entry((kind.to_owned(), condition)).or_default().insert(action);
-            }
-            // There is one of each, which policies name by its type.
-            kind @ ("sysinfo::Sysinfo" | "sysctl::Sysctl" | "systemd::Systemd") => {
-                self.described.entry((kind.to_owned(), String::new())).or_default().insert(action);
-            }
-            _ if record.fields().contains_key("masked") => {
-                self.left_out.insert(format!("{action} of {resource}: it is not recorded in full"));
-            }
-            _ => {
-                self.named.entry(resource).or_default().insert(action);
-            }
-        }
+        let kind = uid.type_name().to_string();
+        let actions = match kind.as_str() {
+            "process_system::Process" => self.processes.entry(conditions::user_and_name(record)).or_default(),
+            "sysinfo::Sysinfo" | "sysctl::Sysctl" | "systemd::Systemd" => self.single.entry(kind).or_default(),
+            _ => match conditions::of_context(record) {
+                Ok(condition) => self.named.entry((resource, condition)).or_default(),
+                Err(reason) => {
+                    self.left_out.insert(format!("{action} of {resource}: {reason}"));
+                    return Ok(());
+                }
+            },
+        };
+        actions.insert(action);
         Ok(())
     }
 
     /// The policies, each for all that is used alike.
     fn policies(&self, user: &str, run: &str, generalise: Option<usize>) -> Vec<String> {
         let principal = quoted(user);
-        let mut alike: BTreeMap<(String, Vec<String>), Vec<String>> = BTreeMap::new();
-        for (resource, actions) in &self.named {
+        let mut alike: BTreeMap<(String, Vec<String>, &str), Vec<String>> = BTreeMap::new();
+        for ((resource, condition), actions) in &self.named {
             let kind = resource.split("::\"").next().unwrap_or_default().to_owned();
-            alike.entry((kind, actions.iter().cloned().collect())).or_default().push(resource.clone());
+            let actions = actions.iter().cloned().collect();
+            alike.entry((kind, actions, condition)).or_default().push(resource.clone());
         }
         let mut policies = Vec::new();
-        for ((kind, actions), resources) in alike {
+        for ((kind, actions, condition), resources) in alike {
+            let generalise = generalise.filter(|_| condition.is_empty());
             let (directories, rest) = directories(&kind, resources, generalise);
             for directory in directories {
                 let wide = "// Wider than the run: every file below the directory, and the directory itself.\n";
-                policies.push(policy(&principal, &actions, &format!("resource in {directory}"), "", wide));
+                policies.push(policy(&principal, &actions, &format!("resource in {directory}"), &[], wide));
             }
             match rest.as_slice() {
                 [] => {}
-                [one] => policies.push(policy(&principal, &actions, &format!("resource == {one}"), "", "")),
+                [one] => policies.push(policy(&principal, &actions, &format!("resource == {one}"), &[condition], "")),
                 many => {
-                    let condition = format!("[\n  {}\n].contains(resource)", many.join(",\n  "));
-                    policies.push(policy(&principal, &actions, &format!("resource is {kind}"), &condition, ""));
+                    let these = format!("[\n  {}\n].contains(resource)", many.join(",\n  "));
+                    policies.push(policy(
+                        &principal,
+                        &actions,
+                        &format!("resource is {kind}"),
+                        &[&these, condition],
+                        "",
+                    ));
                 }
             }
         }
-        for ((kind, condition), actions) in &self.described {
+        let mut alike: BTreeMap<(&str, Vec<String>), Vec<String>> = BTreeMap::new();
+        for ((user, name), actions) in &self.processes {
+            alike.entry((user, actions.iter().cloned().collect())).or_default().push(quoted(name));
+        }
+        for ((user, actions), names) in alike {
+            let condition =
+                format!("resource.username == {} && [{}].contains(resource.name)", quoted(user), names.join(", "));
+            let wide = "// Wider than the run: every process of this user that has such a name.\n";
+            policies.push(policy(&principal, &actions, "resource is process_system::Process", &[&condition], wide));
+        }
+        for (kind, actions) in &self.single {
             let actions: Vec<_> = actions.iter().cloned().collect();
-            policies.push(policy(&principal, &actions, &format!("resource is {kind}"), condition, ""));
+            policies.push(policy(&principal, &actions, &format!("resource is {kind}"), &[], ""));
         }
         let numbered = (1..).zip(policies);
         numbered
@@ -148,13 +162,14 @@ fn directories(kind: &str, resources: Vec<String>, least: Option<usize>) -> (Vec
     (directories, rest)
 }
 
-fn policy(user: &str, actions: &[String], resource: &str, condition: &str, comment: &str) -> String {
+fn policy(user: &str, actions: &[String], resource: &str, conditions: &[&str], comment: &str) -> String {
     let action = match actions {
         [one] => format!("action == {one}"),
         many => format!("action in [{}]", many.join(", ")),
     };
-    let condition = if condition.is_empty() { String::new() } else { format!("\nwhen {{ {condition} }}") };
-    format!("{comment}@id(\"\")\npermit (\n  principal == User::{user},\n  {action},\n  {resource}\n){condition};")
+    let conditions = conditions.iter().filter(|condition| !condition.is_empty());
+    let conditions: String = conditions.map(|condition| format!("\nwhen {{ {condition} }}")).collect();
+    format!("{comment}@id(\"\")\npermit (\n  principal == User::{user},\n  {action},\n  {resource}\n){conditions};")
 }
 
 /// A text as policies write it.

@@ -8,11 +8,11 @@ use super::recording::{self, Recording};
 use super::start::{self, Caller};
 use super::state::State;
 use super::submission::{self, Fault, Origin};
-use super::{ending, facts};
+use super::{ending, facts, rights};
 use crate::authz::Authorizer;
 use crate::config::Config;
 use crate::dispatch::{Halt, dispatch};
-use crate::jail::Program;
+use crate::jail::{Program, SpawnError};
 use crate::sys::socket::retry;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rex_protocol::client::{EndClass, Ending, FromClient, LimitRequest, Operate, ToClient, Usage};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// Serves the client until its run has ended, and tells it how.
 pub(super) fn serve(
     config: &Config,
-    net: &Program,
+    net: &Result<Program, SpawnError>,
     connection: &mut Connection,
     caller: Caller,
     origin: &Origin,
@@ -35,20 +35,22 @@ pub(super) fn serve(
     let limits = submission::limits(config, &request, Duration::ZERO)?;
     let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
     let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref());
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    rights::give_up(&authorizer.could_do()).map_err(start::unavailable)?;
     let policy = operate.policy.as_ref();
     let recording =
         Recording { config, origin, caller: &caller, session: &session, script: 0, policy, stores: &stores };
     let (trail, run) = recording.begin()?;
     connection.send(&ToClient::Accepted { limits, run });
     tracing::info!(client = caller.pid, "run without a script begins");
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
+    let authorizer = authorizer.with_session(session);
     let watched = start::watch(connection, caller.process.as_ref());
     let state = State::new(authorizer, limits, trail).without_donations().with_net(net.clone(), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
     let mut direct = Direct { connection, caller: caller.process, state, deadline };
     let ending = direct.serve_to_end();
     let operations = direct.state.authorizer().spent().operations;
-    let ending = recording::end(&mut direct.state, ending, begun.elapsed());
+    let ending = recording::end(origin, &mut direct.state, ending, begun.elapsed());
     let Direct { connection, mut state, .. } = direct;
     match ending {
         Some(ending) => {
@@ -164,7 +166,8 @@ impl Direct<'_> {
             | FromClient::Cancel
             | FromClient::List
             | FromClient::Inspect
-            | FromClient::Reload => Err(Violation::new("sent what is no request").into()),
+            | FromClient::Reload
+            | FromClient::Status => Err(Violation::new("sent what is no request").into()),
         }
     }
 

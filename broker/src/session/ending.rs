@@ -130,8 +130,29 @@ pub(crate) fn is_reserved(name: &str) -> bool {
     name.get(..RESERVED.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED))
 }
 
-/// The class of an ending in one word, for records and the broker's own log.
-pub(super) fn class_name(class: EndClass) -> &'static str {
+/// Every class, for whoever counts them; of limits, one stands for all.
+pub(crate) const CLASSES: &[EndClass] = &[
+    EndClass::Policy,
+    EndClass::Arguments,
+    EndClass::Compile,
+    EndClass::Script,
+    EndClass::Denied,
+    EndClass::AccessRefused,
+    EndClass::ReservedMetric,
+    EndClass::ReservedAlarm,
+    EndClass::Limit(LimitName::Time),
+    EndClass::Terminated,
+    EndClass::Cancelled,
+    EndClass::WorkerDied,
+    EndClass::Violation,
+    EndClass::ClientViolation,
+    EndClass::Unrecorded,
+    EndClass::Signature,
+    EndClass::Internal,
+];
+
+/// The class of an ending in one word, for records, counters and the broker's own log.
+pub(crate) fn class_name(class: EndClass) -> &'static str {
     match class {
         EndClass::Policy => "policy",
         EndClass::Arguments => "arguments",

@@ -1,4 +1,4 @@
-//! Answers to who asks about policies and runs nothing.
+//! Answers to who asks about policies or the broker, and runs nothing.
 
 use super::connection::Connection;
 use super::recording;
@@ -18,8 +18,8 @@ use std::rc::Rc;
 /// The most policies that a list tells of.
 const LISTED: usize = 2000;
 
-/// Answers `ask` to `caller`, once it is recorded. Anybody may know what is about itself; what is in force, and to have it loaded
-/// anew, is for root.
+/// Answers `ask` to `caller`, once it is recorded. Anybody may know what is about itself; what is in force, to have it loaded
+/// anew, and how the broker is, is for root.
 pub(super) fn answer(
     config: &Config,
     connection: &mut Connection,
@@ -27,7 +27,7 @@ pub(super) fn answer(
     origin: &Origin,
     ask: Ask,
 ) -> Result<(), Fault> {
-    let Origin::Daemon { store, daemon } = origin else {
+    let Origin::Daemon { store, daemon, ties, reloads } = origin else {
         return Err(refuse(
             RefusalReason::NoPolicy,
             "without the daemon there are no policies but the given one".into(),
@@ -43,6 +43,11 @@ pub(super) fn answer(
     if !is_answered {
         return Err(refuse(RefusalReason::NotAllowed, "only root may ask for that".into()));
     }
+    if ask == Ask::Status {
+        let status = ties.reporter.status().map_err(|reason| refuse(RefusalReason::Unavailable, reason))?;
+        connection.send(&ToClient::Status(Box::new(status)));
+        return Ok(());
+    }
     if ask == Ask::Reload {
         // While this is its child, its number is its own; without a daemon another process takes its children over.
         if getppid() != *daemon {
@@ -52,7 +57,12 @@ pub(super) fn answer(
             .map_err(|errno| refuse(RefusalReason::Unavailable, format!("cannot tell the broker: {}", errno.desc())))?;
     }
     let policies = u64::try_from(store.policies.own()).unwrap_or(u64::MAX);
-    connection.send(&ToClient::InForce { revision: Text::cut(store.policies.revision()), policies });
+    connection.send(&ToClient::InForce {
+        revision: Text::cut(store.policies.revision()),
+        policies,
+        reloads: reloads.count,
+        fault: reloads.fault.clone().map(Text::cut),
+    });
     Ok(())
 }
 
@@ -70,6 +80,7 @@ fn record(
         Ask::List => "list",
         Ask::Inspect => "inspect",
         Ask::Reload => "reload",
+        Ask::Status => "status",
     };
     let Caller { principal, pid, .. } = caller;
     let event = Event::Asked(Asked { user: &principal.name, uid: principal.uid, pid: *pid, what, result });

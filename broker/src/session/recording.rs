@@ -1,6 +1,7 @@
 //! The beginning and the end of a run's records.
 
 use super::ending::{self, class_name};
+use super::report::How;
 use super::start::Caller;
 use super::state::State;
 use super::submission::{Fault, Origin};
@@ -55,7 +56,9 @@ impl Recording<'_> {
             own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
         };
         let trail = Trail::begin(log, run.clone(), revision, &start).map_err(unrecorded)?;
-        Ok((trail, Text::cut(run)))
+        let run = Text::cut(run);
+        self.origin.reporter().begun(&run, &session.script, self.caller.pid);
+        Ok((trail, run))
     }
 }
 
@@ -85,9 +88,9 @@ pub(super) fn settings<'a>(config: &'a Config, origin: &'a Origin) -> Option<&'a
     }
 }
 
-/// Records how a run ended, before anybody is told; nothing stands for a client that is gone. What cannot be recorded has not
-/// succeeded.
-pub(super) fn end(state: &mut State, ending: Option<Ending>, took: Duration) -> Option<Ending> {
+/// Records how a run ended and reports it, before its client is told; nothing stands for one that is gone. What cannot be
+/// recorded has not succeeded.
+pub(super) fn end(origin: &Origin, state: &mut State, ending: Option<Ending>, took: Duration) -> Option<Ending> {
     let (result, class) = match &ending {
         None => ("gone", None),
         Some(Ending::Succeeded) => ("succeeded", None),
@@ -116,8 +119,10 @@ pub(super) fn end(state: &mut State, ending: Option<Ending>, took: Duration) -> 
         records: 0,
         record_bytes: 0,
     });
-    match state.trail().fault() {
+    let ending = match state.trail().fault() {
         Some(fault) => ending.map(|_| ending::unrecorded(fault)),
         None => ending,
-    }
+    };
+    origin.reporter().ended(How::of(ending.as_ref()), state.trail().decisions(), spent.operations);
+    ending
 }

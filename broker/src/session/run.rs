@@ -155,7 +155,8 @@ impl<'a> Run<'a> {
                 | FromClient::End
                 | FromClient::List
                 | FromClient::Inspect
-                | FromClient::Reload => {
+                | FromClient::Reload
+                | FromClient::Status => {
                     return Err(End::ClientGone);
                 }
                 FromClient::Cancel => {

@@ -3,21 +3,23 @@
 use super::affinity::Affinity;
 use super::connection::Connection;
 use super::recording::{self, Recording};
+use super::report::How;
 use super::run::{self, Run};
 use super::state::State;
 use super::submission::{self, Fault, Origin, Submission, refuse};
 use super::usage::Meter;
-use super::{direct, ending, facts, policies, signature};
+use super::{direct, ending, facts, policies, rights, signature};
+use crate::audit::Decisions;
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
-use crate::jail::{self, Jail, Program, Worker};
+use crate::jail::{self, Jail, Program, SpawnError, Worker};
 use crate::program::Programs;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rex_protocol::client::{EndClass, Ending, RefusalReason, Submit, ToClient, Usage};
-use rex_protocol::limits::Limits;
+use rex_protocol::limits::{LimitName, Limits};
 use rex_protocol::text::{CHUNK, Text};
 use rex_protocol::worker::{FromWorker, Run as RunMessage, ToWorker};
 use rex_protocol::{VERSION, wire};
@@ -47,27 +49,32 @@ pub(crate) fn serve(
 ) {
     let mut ready = ready;
     let begun = Instant::now();
-    let served = match submission::receive(&mut connection) {
+    let served = match submission::receive(&mut connection).and_then(|wanted| origin.admit(wanted)) {
         Ok(None) => Ok(()),
         Ok(Some(Submission::Script(submit))) => {
             prepare(config, &programs.worker, &mut connection, caller, origin, &mut ready, *submit)
-                .map(|prepared| prepared.run(config, &programs.net, &mut connection, begun))
+                .map(|prepared| prepared.run(config, &programs.net, &mut connection, origin, begun))
         }
         Ok(Some(Submission::Operations(operate))) => {
             // Nothing here is for a worker to do.
             ready.take().iter().for_each(run::end);
             direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
         }
-        Ok(Some(Submission::Policies(ask))) => policies::answer(config, &mut connection, &caller, origin, ask),
+        Ok(Some(Submission::Question(ask))) => policies::answer(config, &mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
     };
     match served {
         Ok(()) => {}
         Err(Fault::Refused(refusal)) => {
             tracing::info!("run refused: {}", refusal.message);
+            origin.reporter().refused(refusal.reason);
             connection.send(&ToClient::Refused(refusal));
         }
         Err(Fault::Ended(ending)) => {
+            if let Ending::Failed { message, .. } = &ending {
+                tracing::info!("run did not begin: {message}");
+            }
+            origin.reporter().ended(How::of(Some(&ending)), Decisions::default(), 0);
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
             ending::tell(&mut connection, ending, usage);
         }
@@ -118,6 +125,10 @@ fn prepare(
     submit: Submit,
 ) -> Result<Prepared, Fault> {
     let limits = submission::limits(config, &submit.limits, HELLO)?;
+    if let Some(group) = origin.group() {
+        // It was made with the usual ones.
+        group.limit(&limits).map_err(|errno| unavailable(format!("cannot limit the run's processes: {errno}")))?;
+    }
     // A worker is started before policies are read, so that it seals itself meanwhile.
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -147,6 +158,11 @@ fn prepare(
             return Err(fault);
         }
     }
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    if let Err(error) = rights::give_up(&authorizer.could_do()) {
+        run::end(&worker);
+        return Err(unavailable(error));
+    }
     let (script, policy) = (submit.script.len(), submit.policy.as_ref());
     let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
     let (trail, run) = match recording.begin() {
@@ -156,8 +172,7 @@ fn prepare(
             return Err(fault);
         }
     };
-    let authorizer = Authorizer::new(caller.principal.clone(), stores).with_session(session);
-    let state = State::new(authorizer, limits, trail);
+    let state = State::new(authorizer.with_session(session), limits, trail);
     Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
 }
 
@@ -205,7 +220,14 @@ fn unsealed(worker: &Worker) -> String {
 }
 
 impl Prepared {
-    fn run(self, config: &Config, net: &Program, connection: &mut Connection, begun: Instant) {
+    fn run(
+        self,
+        config: &Config,
+        net: &Result<Program, SpawnError>,
+        connection: &mut Connection,
+        origin: &Origin,
+        begun: Instant,
+    ) {
         let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
         connection.send(&ToClient::Accepted { limits, run });
         tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
@@ -214,7 +236,7 @@ impl Prepared {
         if let Err(violation) = hand_over(&worker, &submit, limits) {
             run::end(&worker);
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
-            let ending = recording::end(&mut state, Some(ending::violation(&violation)), begun.elapsed());
+            let ending = recording::end(origin, &mut state, Some(ending::violation(&violation)), begun.elapsed());
             ending.into_iter().for_each(|ending| ending::tell(connection, ending, usage));
             return;
         }
@@ -222,13 +244,14 @@ impl Prepared {
         let state = state.with_net(net.clone(), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();
+        let ending = ending.map(|ending| out_of_memory_or(ending, origin, &limits));
         let script_ns = ending::nanoseconds(run.elapsed());
         let operations = run.state.authorizer().spent().operations;
         let Run { meter, connection, mut state, .. } = run;
         let mut usage = Usage { script_ns: Some(script_ns), operations, ..Usage::default() };
         meter.finish(&mut usage);
         run::end(&worker);
-        let ending = recording::end(&mut state, ending, begun.elapsed());
+        let ending = recording::end(origin, &mut state, ending, begun.elapsed());
         let Some(ending) = ending else {
             state.trail_mut().sync();
             tracing::info!(operations, "run ended: its client is gone");
@@ -240,6 +263,15 @@ impl Prepared {
         usage.total_ns = ending::nanoseconds(begun.elapsed());
         ending::tell(connection, ending, usage);
         state.trail_mut().sync();
+    }
+}
+
+/// A worker that the kernel ended because all processes of its run together used too much memory has not died of itself.
+fn out_of_memory_or(ending: Ending, origin: &Origin, limits: &Limits) -> Ending {
+    let died = matches!(ending, Ending::Failed { class: EndClass::WorkerDied, .. });
+    match origin.group().filter(|group| died && group.ran_out_of_memory()) {
+        Some(_) => ending::limit(LimitName::Memory, limits),
+        None => ending,
     }
 }
 
@@ -277,6 +309,6 @@ fn hand_over(worker: &Worker, submit: &Submit, limits: Limits) -> Result<(), rex
     socket::set_nonblocking(&worker.socket).map_err(|error| rex_protocol::Violation::new(error.to_string()))
 }
 
-fn unavailable(message: String) -> Fault {
+pub(super) fn unavailable(message: String) -> Fault {
     refuse(RefusalReason::Unavailable, message)
 }

@@ -3,7 +3,7 @@
 use crate::audit::Trail;
 use crate::authz::{Authorizer, Decision, Demand, Granted, PolicyStore, Principal, Spent, Via};
 use crate::handles::Handles;
-use crate::jail::Program;
+use crate::jail::{Program, SpawnError};
 use crate::perform::fs::Dictionary;
 use crate::perform::{Demands, Stop};
 use nix::errno::Errno;
@@ -36,7 +36,7 @@ pub(crate) struct State {
     /// The run's records.
     trail: Trail,
     /// The program that speaks on the network.
-    net: Option<Program>,
+    net: Option<Result<Program, SpawnError>>,
     /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
     watched: Vec<OwnedFd>,
 }
@@ -75,15 +75,15 @@ impl State {
     }
 
     /// With the program that speaks on the network, and with what ends long waits where it becomes readable.
-    pub(crate) fn with_net(self, net: Program, watched: Vec<OwnedFd>) -> Self {
+    pub(crate) fn with_net(self, net: Result<Program, SpawnError>, watched: Vec<OwnedFd>) -> Self {
         Self { net: Some(net), watched, ..self }
     }
 
     /// The program that speaks on the network.
     pub(crate) fn net(&self) -> Result<&Program, Failure> {
-        self.net.as_ref().ok_or_else(|| {
-            Failure::new(FailureKind::Refused { errno: Errno::ENETDOWN as i32 }, "this run has no network")
-        })
+        let fault = |why: &str| Failure::new(FailureKind::Refused { errno: Errno::ENETDOWN as i32 }, why);
+        let program = self.net.as_ref().ok_or_else(|| fault("this run has no network"))?;
+        program.as_ref().map_err(|error| fault(&error.to_string()))
     }
 
     /// Waits until a descriptor is ready, or `deadline` has come: then it is false. A failure where the run has to end first.

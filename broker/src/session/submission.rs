@@ -2,9 +2,11 @@
 
 use super::connection::Connection;
 use super::ending;
+use super::report::Reporter;
 use crate::audit::Audit;
 use crate::authz::{PolicySource, PolicyStore, Strictness, Via};
 use crate::config::Config;
+use crate::group::Group;
 use crate::store::Store;
 use crate::sys::process;
 use nix::unistd::Pid;
@@ -30,12 +32,64 @@ pub(crate) enum Origin {
         store: Store,
         /// The daemon, whose child each session is.
         daemon: Pid,
+        /// What this session has of it; nothing in the daemon itself.
+        ties: Ties,
+        /// What came of loading the store anew.
+        reloads: Reloads,
     },
     /// The run's own policy is the only one. It is recorded only where its caller wants that.
     Standalone(Option<Audit>),
 }
 
+/// How often the daemon was told to load its store anew, and what came of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reloads {
+    /// How often.
+    pub(crate) count: u64,
+    /// Why the last time changed nothing, where that is so.
+    pub(crate) fault: Option<String>,
+}
+
+/// What a session has of its daemon.
+#[derive(Debug, Default)]
+pub(crate) struct Ties {
+    /// How it is told what becomes of the run.
+    pub(crate) reporter: Reporter,
+    /// The group of the run's processes, where there are such groups.
+    pub(crate) group: Option<Group>,
+    /// Why the client may ask questions and run nothing.
+    pub(crate) closed: Option<Refusal>,
+}
+
 impl Origin {
+    /// How the daemon is told what becomes of the run. Without one nobody hears it.
+    pub(super) fn reporter(&self) -> &Reporter {
+        static NOBODY: Reporter = Reporter::nobody();
+        match self {
+            Origin::Daemon { ties, .. } => &ties.reporter,
+            Origin::Standalone(_) => &NOBODY,
+        }
+    }
+
+    /// The group of the run's processes.
+    pub(super) fn group(&self) -> Option<&Group> {
+        match self {
+            Origin::Daemon { ties, .. } => ties.group.as_ref(),
+            Origin::Standalone(_) => None,
+        }
+    }
+
+    /// Lets pass what the client wants, unless it is a run for which there is no room. Questions need none.
+    pub(super) fn admit(&self, submission: Option<Submission>) -> Result<Option<Submission>, Fault> {
+        match (self, &submission) {
+            (
+                Origin::Daemon { ties: Ties { closed: Some(refusal), .. }, .. },
+                Some(Submission::Script(_) | Submission::Operations(_)),
+            ) => Err(Fault::Refused(refusal.clone())),
+            _ => Ok(submission),
+        }
+    }
+
     /// How such a run comes.
     pub(super) fn via(&self) -> Via {
         match self {
@@ -51,19 +105,21 @@ pub(super) enum Submission {
     Script(Box<Submit>),
     /// To ask for operations itself.
     Operations(Box<Operate>),
-    /// To know of policies, or to have them loaded anew.
-    Policies(Ask),
+    /// To know of policies, to have them loaded anew, or to know of the broker.
+    Question(Ask),
 }
 
-/// What a client wants to know of policies.
+/// What a client wants to know and runs nothing for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// Those that are about it.
+    /// The policies that are about it.
     List,
     /// Which are in force.
     Inspect,
     /// The same, and to have them loaded anew.
     Reload,
+    /// How the broker is.
+    Status,
 }
 
 /// Why a run does not begin.
@@ -94,9 +150,10 @@ pub(super) fn receive(connection: &mut Connection) -> Result<Option<Submission>,
     let (submission, later) = match wire::decode(&frame) {
         Ok(FromClient::Submit(submit)) => (Submission::Script(submit), rex_protocol::client::LATER_FRAME),
         Ok(FromClient::Operate(operate)) => (Submission::Operations(operate), rex_protocol::client::OPERATION_FRAME),
-        Ok(FromClient::List) => return Ok(Some(Submission::Policies(Ask::List))),
-        Ok(FromClient::Inspect) => return Ok(Some(Submission::Policies(Ask::Inspect))),
-        Ok(FromClient::Reload) => return Ok(Some(Submission::Policies(Ask::Reload))),
+        Ok(FromClient::List) => return Ok(Some(Submission::Question(Ask::List))),
+        Ok(FromClient::Inspect) => return Ok(Some(Submission::Question(Ask::Inspect))),
+        Ok(FromClient::Reload) => return Ok(Some(Submission::Question(Ask::Reload))),
+        Ok(FromClient::Status) => return Ok(Some(Submission::Question(Ask::Status))),
         Ok(_) => return Err(refused("the first message is not a submission".into())),
         Err(violation) => return Err(refused(violation.to_string())),
     };
@@ -104,7 +161,7 @@ pub(super) fn receive(connection: &mut Connection) -> Result<Option<Submission>,
     let (version, policy, script, arguments) = match &submission {
         Submission::Script(run) => (&run.version, &run.policy, run.script.len(), run.arguments.len()),
         Submission::Operations(run) => (&run.version, &run.policy, 0, 0),
-        Submission::Policies(_) => return Ok(Some(submission)),
+        Submission::Question(_) => return Ok(Some(submission)),
     };
     if &**version != VERSION {
         return Err(refused(format!("the client is version {version}, the broker {VERSION}")));

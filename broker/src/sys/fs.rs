@@ -6,6 +6,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{self, FsType, fstatfs};
 use rex_protocol::path::{AbsPath, Name};
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 
@@ -47,6 +48,22 @@ fn open_from_root(path: &AbsPath, flags: OFlag, links: Links) -> nix::Result<Own
             let how = how.resolve(links.resolve() | ResolveFlag::RESOLVE_IN_ROOT);
             retry_busy(|| openat2(root.dir(), path.as_path(), how))
         }
+    }
+}
+
+/// Keeps everybody from opening a file to write to it until `file` is closed; `EAGAIN` if somebody has it open so. Where the file
+/// system or the caller's rights allow no such lease it holds off nobody.
+pub(crate) fn hold_off_writers(file: &File) -> nix::Result<()> {
+    /// `fcntl.h` of Linux; the library does not name it.
+    const F_SETSIG: libc::c_int = 10;
+    let set = |command, argument: libc::c_int| {
+        // SAFETY: the descriptor is open; both commands that are used take a number and touch no memory.
+        Errno::result(unsafe { libc::fcntl(file.as_raw_fd(), command, argument) })
+    };
+    // Who wants to write waits, and the kernel tells so by a signal: by one that is ignored, not the usual, which ends a process.
+    match set(F_SETSIG, libc::SIGURG).and_then(|_| set(libc::F_SETLEASE, libc::F_RDLCK)) {
+        Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

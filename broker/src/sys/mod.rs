@@ -1,8 +1,10 @@
 //! Every system call that the standard library or `nix` does not wrap as the broker needs it, and
 //! every `unsafe` block of the broker: the place to audit.
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod fs;
+pub(crate) mod lock;
 pub(crate) mod process;
 pub(crate) mod process_dir;
 pub(crate) mod procfs;

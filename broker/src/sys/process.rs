@@ -3,8 +3,10 @@
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -14,15 +16,27 @@ pub(crate) enum Forked {
     Parent { pid: Pid, process: OwnedFd },
 }
 
+thread_local! {
+    /// Where processes begin that this one makes by [`fork_into`]. It has one thread.
+    static GROUP: OnceCell<Rc<OwnedFd>> = const { OnceCell::new() };
+}
+
+/// From now on every process that this one makes by [`fork_into`], and all that come of it, begin in a control group, of
+/// which this is the directory. `EBUSY` if they begin in one already.
+pub(crate) fn put_children_into(group: Rc<OwnedFd>) -> nix::Result<()> {
+    GROUP.with(|cell| cell.set(group)).map_err(|_| Errno::EBUSY)
+}
+
 /// Forks, the child in new namespaces (`CLONE_NEW*`), with a descriptor of the child (clone(2)). `EDEADLK` if this
 /// process has more than one thread.
 pub(crate) fn fork_into(namespaces: libc::c_int) -> nix::Result<Forked> {
     confirm_one_thread()?;
     let mut process: RawFd = -1;
-    let result = match clone3(namespaces, &mut process) {
+    let group = GROUP.with(|cell| cell.get().cloned());
+    let result = match clone3(namespaces, group.as_deref(), &mut process) {
         // What filters system calls by their arguments cannot look into clone3's and says that there is none, as
         // systemd does for `RestrictNamespaces=` (systemd.exec(5)).
-        Err(Errno::ENOSYS) => clone(namespaces, &mut process),
+        Err(Errno::ENOSYS) => clone(namespaces, group.as_deref(), &mut process),
         result => result,
     };
     match result? {
@@ -35,11 +49,16 @@ pub(crate) fn fork_into(namespaces: libc::c_int) -> nix::Result<Forked> {
     }
 }
 
-/// The child's number, in the child 0; `process` becomes a descriptor of it.
-fn clone3(namespaces: libc::c_int, process: &mut RawFd) -> nix::Result<libc::c_long> {
+/// The child's number, in the child 0; `process` becomes a descriptor of it. The child begins in `group`.
+fn clone3(namespaces: libc::c_int, group: Option<&OwnedFd>, process: &mut RawFd) -> nix::Result<libc::c_long> {
     // SAFETY: `clone_args` is plain numbers, for which zero is valid.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = u64::try_from(namespaces | libc::CLONE_PIDFD).map_err(|_| Errno::EINVAL)?;
+    if let Some(group) = group {
+        const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000; // linux/sched.h
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = u64::try_from(group.as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    }
     arguments.pidfd = (&raw mut *process) as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork(2), and the caller has no
@@ -48,13 +67,19 @@ fn clone3(namespaces: libc::c_int, process: &mut RawFd) -> nix::Result<libc::c_l
     Errno::result(result)
 }
 
-/// The same by the older call.
-fn clone(namespaces: libc::c_int, process: &mut RawFd) -> nix::Result<libc::c_long> {
+/// The same by the older call: the child enters the group itself, or ends.
+fn clone(namespaces: libc::c_int, group: Option<&OwnedFd>, process: &mut RawFd) -> nix::Result<libc::c_long> {
     let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
     let none = std::ptr::null_mut::<libc::c_void>();
     // SAFETY: as for clone3; a null stack keeps the parent's, of which the child has its own copy. The orders of
     // arguments of x86-64 and AArch64 differ in the fourth and fifth only, which are not used.
     let result = unsafe { libc::syscall(libc::SYS_clone, flags, none, &raw mut *process, none, none) };
+    if result == 0
+        && let Some(group) = group
+        && super::cgroup::write(group, "cgroup.procs", "0").is_err()
+    {
+        exit_now(1)
+    }
     Errno::result(result)
 }
 
@@ -114,6 +139,20 @@ pub(crate) fn uptime() -> nix::Result<Duration> {
 /// The machine's memory, in bytes (sysinfo(2)).
 pub(crate) fn memory() -> nix::Result<u64> {
     nix::sys::sysinfo::sysinfo().map(|info| info.ram_total())
+}
+
+/// Whether filters of system calls can end a process (seccomp(2)).
+pub(crate) fn can_kill_by_seccomp() -> nix::Result<()> {
+    const GET_ACTION_AVAIL: libc::c_uint = 2; // linux/seccomp.h
+    let action = libc::SECCOMP_RET_KILL_PROCESS;
+    // SAFETY: the kernel reads one number, which lives across the call.
+    Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, GET_ACTION_AVAIL, 0, &raw const action) }).map(drop)
+}
+
+/// Whether paths can be resolved by openat2(2): what filters system calls without knowing it would make every file fail.
+pub(crate) fn has_openat2() -> nix::Result<()> {
+    use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
+    openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).map(drop)
 }
 
 /// Forking goes on in the child only where no other thread can hold a lock that the child would inherit. The kernel

@@ -150,6 +150,11 @@ pub(crate) fn peer(socket: &impl AsFd) -> nix::Result<Peer> {
     })
 }
 
+/// Whether the kernel tells which process is at the other end (Linux 6.5).
+pub(crate) fn tells_processes(socket: &impl AsFd) -> bool {
+    getsockopt(socket, sockopt::PeerPidfd).is_ok()
+}
+
 fn peer_groups(socket: &impl AsFd) -> nix::Result<Vec<u32>> {
     const MOST: usize = 65536; // NGROUPS_MAX, linux/limits.h
     let mut groups = vec![0u32; 64];

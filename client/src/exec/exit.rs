@@ -30,7 +30,7 @@ pub(crate) const TABLE: &[(Exit, &str)] = &[
     (Exit::ApprovalNeeded, "reserved: an operation needs an approval"),
     (Exit::Limit, "a limit was reached, or one was asked for that is not granted"),
     (Exit::Policy, "the policy is invalid, missing, or cannot be read"),
-    (Exit::NoBroker, "the broker cannot be reached, is busy, or failed"),
+    (Exit::NoBroker, "the broker cannot be reached, is busy, takes no run of this user now, or failed"),
     (Exit::AuditFailed, "the audit record cannot be written, so nothing more was done"),
 ];
 
@@ -67,7 +67,11 @@ impl Exit {
                 RefusalReason::Limit(_) => Exit::Limit,
                 RefusalReason::NoPolicy => Exit::Policy,
                 RefusalReason::NotAllowed => Exit::Denied,
-                RefusalReason::Protocol | RefusalReason::Busy | RefusalReason::Unavailable => Exit::NoBroker,
+                RefusalReason::Protocol
+                | RefusalReason::Busy
+                | RefusalReason::TooFast { .. }
+                | RefusalReason::Barred { .. }
+                | RefusalReason::Unavailable => Exit::NoBroker,
             },
             _ => Exit::NoBroker,
         }

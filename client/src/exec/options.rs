@@ -158,6 +158,10 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 }
 
 #[cfg(test)]
+#[path = "../../../packaging/documents.rs"]
+mod documents;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
@@ -169,6 +173,16 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn the_completions_are_of_these_options() {
+        documents::completions_are_as_generated::<Options>();
+    }
+
+    #[test]
+    fn the_manual_tells_every_option() {
+        documents::the_manual_tells_every_option::<Options>("rex-exec.1");
     }
 
     #[test]

@@ -63,6 +63,8 @@ fn each_refusal_has_its_exit_code() {
     for (reason, code) in [
         (RefusalReason::Protocol, 8),
         (RefusalReason::Busy, 8),
+        (RefusalReason::TooFast { retry_ms: 500 }, 8),
+        (RefusalReason::Barred { retry_ms: 300_000 }, 8),
         (RefusalReason::Limit(LimitName::Time), 6),
         (RefusalReason::NoPolicy, 7),
         (RefusalReason::Unavailable, 8),

@@ -57,10 +57,10 @@ impl Explained {
         self.missed.is_empty()
     }
 
-    /// Whether it is about such an action, and no more than two parts of it do not hold.
+    /// Whether no more than two parts of it do not hold, and the action is one of them only if it is the only one.
     pub fn is_near(&self) -> bool {
-        self.missed.len() <= 2
-            && !self.missed.iter().any(|missed| missed.in_scope && missed.clause.starts_with("action"))
+        let of_action = |missed: &Missed| missed.in_scope && missed.clause.starts_with("action");
+        self.missed.len() <= 1 || (self.missed.len() == 2 && !self.missed.iter().any(of_action))
     }
 }
 

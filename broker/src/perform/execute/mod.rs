@@ -16,6 +16,7 @@ mod start;
 mod trace;
 
 pub(crate) use running::Running;
+pub(crate) use start::PROCESSES;
 
 use crate::authz::{Context, Demand, Granted, ProgramContext, tags};
 use crate::perform::fs::OpenRegularFile;

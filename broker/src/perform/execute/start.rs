@@ -43,7 +43,7 @@ pub(super) const INHERITED: RawFd = 3;
 const ABOVE: RawFd = 64;
 
 /// The most processes of a user that is not root, while one of them is a program of ours (setrlimit(2)).
-const PROCESSES: u64 = 4096;
+pub(crate) const PROCESSES: u64 = 4096;
 /// The most descriptors that a program has open.
 const DESCRIPTORS: u64 = 4096;
 
