@@ -39,7 +39,7 @@ impl Drop for Talkative {
     }
 }
 
-fn listings<'a>(records: &'a [Record]) -> impl Iterator<Item = &'a Record> {
+fn listings(records: &[Record]) -> impl Iterator<Item = &Record> {
     of_kind(records, "decision").filter(|record| record.text("action").ends_with("\"list\""))
 }
 

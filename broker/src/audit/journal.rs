@@ -5,6 +5,7 @@
 
 use super::Journal;
 use super::record::Entry;
+use crate::authz::beginning;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -99,12 +100,12 @@ fn message(record: &Map<String, Value>, most: usize) -> Vec<u8> {
     let serious = is("kind", "violation") || is("decision", "deny") || is("result", "refused");
     let (mut bytes, mut is_cut) = (Vec::new(), false);
     let mut add = |name: &str, value: &str| {
-        let length = value.floor_char_boundary(most.min(value.len()));
-        is_cut |= length < value.len();
+        let told = beginning(value, most);
+        is_cut |= told.len() < value.len();
         bytes.extend_from_slice(name.as_bytes());
         bytes.push(b'\n');
-        bytes.extend_from_slice(&(length as u64).to_le_bytes());
-        bytes.extend_from_slice(value.as_bytes().get(..length).unwrap_or_default());
+        bytes.extend_from_slice(&(told.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(told.as_bytes());
         bytes.push(b'\n');
     };
     add("MESSAGE", &words(record));

@@ -117,8 +117,14 @@ pub(crate) fn cut(text: String, most: usize) -> String {
     if text.len() <= most {
         return text;
     }
-    let start = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+    let start = beginning(&text, most);
     format!("{start}... [{} bytes, SHA-256 {}]", text.len(), sha256([text.as_bytes()]))
+}
+
+/// Whole characters of the text, as far as `most` bytes go.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 
 /// Leaves secrets out, and what is too long.
