@@ -217,8 +217,8 @@ impl Config {
                 LEAST_MEMORY >> 20
             )));
         }
-        if config.audit.rotate_mib == 0 {
-            return Err(ConfigError("`audit.rotate_mib` is 0".into()));
+        if let Some(fault) = config.audit.fault() {
+            return Err(ConfigError(fault));
         }
         for (key, value, most) in [
             ("users.runs_per_minute", config.users.runs_per_minute, MOST_PER_MINUTE),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 
 /// What a user without a name is called.
-const UNKNOWN: &str = "unknown";
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Who a caller is cannot be said.
 #[derive(Debug, thiserror::Error)]

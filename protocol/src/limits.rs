@@ -76,6 +76,8 @@ pub enum LimitName {
     Log,
     /// Open objects.
     Handles,
+    /// What a run, or the runs of its user, may fill of the audit log.
+    Records,
 }
 
 impl fmt::Display for LimitName {
@@ -91,6 +93,7 @@ impl fmt::Display for LimitName {
             LimitName::Output => "output",
             LimitName::Log => "log",
             LimitName::Handles => "handles",
+            LimitName::Records => "audit log",
         })
     }
 }

@@ -1,9 +1,11 @@
 //! The audit log from outside: what stands in it, who can bend it, and what happens where it cannot be written.
 
+mod budget;
 mod content;
 mod faults;
 mod reading;
 mod tampering;
+mod telling;
 
 use rex_broker::audit::Record;
 

@@ -109,6 +109,7 @@ fn what_was_allowed_and_has_neither_outcome_nor_end_reads_unknown() {
                 attributes: Default::default(),
                 context: Default::default(),
                 spent: Default::default(),
+                more_policies: 0,
                 masked: false,
                 unless_forbidden: false,
             }),

@@ -37,6 +37,22 @@ fn a_run_without_descriptors_is_told_of_it_and_goes_on() {
 }
 
 #[test]
+fn a_run_without_descriptors_is_recorded_also_while_the_log_rotates() {
+    let config = "[audit]\nrotate_mib = 1\nkeep = 1\n".to_owned();
+    let daemon = Daemon::start(&Settings { descriptors: Some(MOST), config, ..Settings::default() });
+    let folder = daemon.folder().display().to_string();
+    let ran = daemon.run(&format!(
+        "let held = [];
+         try {{ while true {{ held.push(DirConfig().path(`{folder}`).build().open(OpenDirOptions().build())); }} }} catch {{ }}
+         for n in 0..3000 {{ try {{ cat(`{folder}/broker.toml`); }} catch {{ }} }}
+         held.len > 0"
+    ));
+    assert_eq!(ran.output(), "true", "{}{}", ran.stdout, ran.stderr);
+    let found = rex_broker::audit::verify(daemon.audit_log()).expect("a log");
+    assert!(found.is_whole() && found.removed > 0, "it has rotated more than once: {found:#?}");
+}
+
+#[test]
 fn a_broker_without_descriptors_serves_on_when_it_has_some() {
     let daemon = Daemon::start(&Settings::default());
     daemon.until("the broker has its pairs ready", Daemon::is_idle);

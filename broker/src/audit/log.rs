@@ -7,20 +7,23 @@
 //! such a log, and so nothing is done.
 #![allow(clippy::disallowed_methods, reason = "the record of a dry run is a real one")]
 
+use super::error::AuditError;
+use super::files::{Reserve, is_there, open_file, read_from, refused};
 use super::head::{Head, Position};
+use super::ledger::{LEDGER, Ledger};
 use super::record::Entry;
+use super::retention::Retiring;
 use super::{Audit, Sync, chain};
 use crate::sys::clock;
 use crate::sys::lock::Lock;
 use crate::sys::trust::confirm_owner;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, fstat};
 use std::fs::File;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -28,41 +31,34 @@ use std::time::{Duration, Instant};
 pub(super) const CURRENT: &str = "audit.jsonl";
 /// Its head.
 pub(super) const HEAD: &str = "audit.head";
-/// How long another process may hold the log: its writes take microseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The log cannot be written, or is not what it was left as.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuditError {
-    /// The system says no.
-    #[error("cannot {step} the audit log `{path}`: {reason}")]
-    Refused {
-        /// What was tried.
-        step: &'static str,
-        /// The file.
-        path: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Something else than this program has changed it.
-    #[error("the audit log `{path}` was changed: {reason}")]
-    Changed {
-        /// The file.
-        path: String,
-        /// What shows it.
-        reason: String,
-    },
-}
+/// How long another process may hold the log. Its writes take microseconds; only while it puts a full file aside it may have to
+/// wait for the disk.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The log, open for one process. A process that was forked opens its own.
 #[derive(Debug)]
 pub struct Log {
     settings: Audit,
-    head: File,
+    /// The directory, held to confirm what is in it.
+    directory: OwnedFd,
+    head: Rc<File>,
     /// The same, to lock it.
     lock: Rc<OwnedFd>,
     current: File,
     boot: String,
+    reserve: Reserve,
+    /// Who it is written for, where that is limited, and what counts against it, in bytes.
+    ledger: Option<Ledger>,
+    filled: u64,
+    /// What it has written itself.
+    written: Written,
+}
+
+/// How much a process has written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    pub(super) records: u64,
+    pub(super) bytes: u64,
 }
 
 impl Log {
@@ -77,15 +73,51 @@ impl Log {
         let stat = fstat(&opened).map_err(|errno| refused("look at", &errno.desc()))?;
         confirm_owner(&stat).map_err(|reason| refused("trust", &reason))?;
         let boot = clock::boot_id().map_err(|error| refused("tell this boot for", &error))?;
-        let head = open_file(&directory.join(HEAD), OFlag::O_CREAT)?;
+        let head = Rc::new(open_file(&directory.join(HEAD), OFlag::O_CREAT)?);
         let log = Self {
             settings: settings.clone(),
+            directory: opened,
             current: head.try_clone().map_err(|e| refused("open", &e))?,
+            reserve: Reserve::new(&head).map_err(|e| refused("open", &e))?,
             lock: Rc::new(head.try_clone().map_err(|e| refused("open", &e))?.into()),
             head,
             boot,
+            ledger: None,
+            filled: 0,
+            written: Written::default(),
         };
         log.begin()
+    }
+
+    /// As [`Self::open`], for a run: what it writes counts against what this user's runs may fill.
+    pub(crate) fn open_for(settings: &Audit, user: u32) -> Result<Self, AuditError> {
+        let mut log = Self::open(settings)?;
+        let most = settings.user_bytes();
+        if most > 0 {
+            let path = log.path(LEDGER);
+            let file = open_file(&path, OFlag::O_CREAT)?;
+            let _lock = log.lock()?;
+            let opened = Ledger::new(file, user, most, settings.reach());
+            log.ledger = Some(opened.map_err(|error| refused("open", &path, &error))?);
+            log.count(0)?;
+        }
+        Ok(log)
+    }
+
+    /// Why nothing more of this run should be written but its end.
+    pub(crate) fn confirm_room(&self) -> Result<(), AuditError> {
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        if self.settings.run_bytes().is_some_and(|most| self.written.bytes >= most) {
+            let (whose, remedy) = ("the records of this run", "do less in one run");
+            return Err(AuditError::Full { whose, mib: self.settings.run_mib, remedy });
+        }
+        match &self.ledger {
+            Some(ledger) if self.filled >= ledger.most() => {
+                let (whose, remedy) = ("the records of this user's runs", "it is regained with time");
+                Err(AuditError::Full { whose, mib: mib(ledger.most()), remedy })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// As [`Self::open`], but where it was changed, what is left is put aside and a new chain begun, which says so in its first
@@ -130,7 +162,7 @@ impl Log {
                 self.current = open_file(&path, OFlag::O_CREAT | OFlag::O_EXCL)?;
                 let mut head = Head::beginning(self.inode()?, &self.boot);
                 self.store(&mut head)?;
-                sync_directory(&self.settings.directory)?;
+                self.sync_directory()?;
             }
             (None, true) => return Err(self.changed("its head is missing")),
             // The full one was put aside and no new one begun: the next record is preceded by that.
@@ -142,53 +174,103 @@ impl Log {
 
     /// Appends records, all of them or none. When it returns, they are with the kernel, and as the settings say with the disk.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), AuditError> {
+        if self.current.metadata().is_ok_and(|current| current.len() >= self.settings.rotate_bytes()) {
+            // It is about to be put aside, for which the disk has to confirm it: while others wait, as little of it as possible.
+            let _ = self.current.sync_data();
+        }
+        let written = self.append_at_once(entries);
+        let refilled = self.reserve.refill();
+        let retiring = written?;
+        refilled.map_err(|error| refused("hold descriptors for", &self.settings.directory, &error))?;
+        if self.settings.sync == Sync::Record {
+            self.sync()?;
+        }
+        if !retiring.is_empty()
+            && let Err(error) = self.retire(&retiring)
+        {
+            tracing::error!("{error}");
+        }
+        Ok(())
+    }
+
+    fn append_at_once(&mut self, entries: &[Entry]) -> Result<Retiring, AuditError> {
         let _lock = self.lock()?;
         let (mut head, mut own) = self.head_now()?;
+        let mut retiring = Retiring::default();
         if head.last.length >= self.settings.rotate_bytes() && head.last.seq >= head.first {
-            own.extend(self.rotate(&mut head)?);
+            own.push(self.rotate(&mut head)?);
+            // Too much of the log is kept where this fails: that is no reason to do nothing.
+            retiring = Retiring::of(&self.settings, &head.last).unwrap_or_else(|error| {
+                tracing::error!("{error}");
+                Retiring::default()
+            });
+            own.extend(retiring.entry(&self.settings));
         }
         if own.is_empty() && entries.is_empty() {
-            return Ok(());
+            return Ok(retiring);
         }
         let before = head.last.clone();
         let mut text = Vec::with_capacity(entries.len() * 512);
-        for entry in own.iter().chain(entries) {
+        for (entry, is_own) in own.iter().map(|entry| (entry, true)).chain(entries.iter().map(|entry| (entry, false))) {
             let seq = head.last.seq + 1;
             let line = entry.line(seq, &head.last.hash);
-            head.last =
-                Position { seq, length: head.last.length + line.len() as u64 + 1, hash: chain::hash(line.as_bytes()) };
+            let length = line.len() as u64 + 1;
+            head.last = Position { seq, length: head.last.length + length, hash: chain::hash(line.as_bytes()) };
             text.extend_from_slice(line.as_bytes());
             text.push(b'\n');
+            if !is_own {
+                self.written.records += 1;
+                self.written.bytes += length;
+            }
         }
         if let Err(error) = self.current.write_all_at(&text, before.length) {
             // What is there of it would be taken over otherwise: nothing of it was done.
             let _ = self.current.set_len(before.length);
             return Err(refused("write", &self.path(CURRENT), &error));
         }
-        if self.settings.sync == Sync::Record {
-            self.confirm(&mut head)?;
-        }
-        self.store(&mut head)
+        self.store(&mut head)?;
+        self.count(text.len() as u64)?;
+        Ok(retiring)
     }
 
-    /// Waits until all that is written is on the disk.
-    pub fn sync(&mut self) -> Result<(), AuditError> {
-        // The log first and then its head: a head on the disk never tells of what is not there.
-        self.current.sync_data().map_err(|error| refused("sync", &self.path(CURRENT), &error))?;
-        let _lock = self.lock()?;
-        let (mut head, own) = self.head_now()?;
-        if !own.is_empty() {
-            // Another process came to its end in between: the next record tells of it.
-            return Ok(());
-        }
-        self.confirm(&mut head)?;
-        self.store(&mut head)
+    /// What it has written of its own.
+    pub(super) fn written(&self) -> Written {
+        self.written
     }
 
-    fn confirm(&self, head: &mut Head) -> Result<(), AuditError> {
-        self.current.sync_data().map_err(|error| refused("sync", &self.path(CURRENT), &error))?;
-        head.synced = head.last.clone();
+    /// Counts what was written against what the user may fill. The lock is held.
+    fn count(&mut self, bytes: u64) -> Result<(), AuditError> {
+        if let Some(ledger) = &mut self.ledger {
+            let filled = ledger.add(bytes);
+            self.filled = filled.map_err(|error| refused("write", &self.settings.directory.join(LEDGER), &error))?;
+        }
         Ok(())
+    }
+
+    /// Waits until all that is written is on the disk. Nobody else waits for that meanwhile.
+    pub fn sync(&mut self) -> Result<(), AuditError> {
+        // What the head tells is written before it.
+        let seen = {
+            let _lock = self.lock()?;
+            self.read_head()?
+        };
+        self.sync_current()?;
+        let Some(seen) = seen.filter(|seen| self.inode().is_ok_and(|inode| inode == seen.inode)) else {
+            // It was put aside, for which the disk had confirmed it.
+            return Ok(());
+        };
+        let _lock = self.lock()?;
+        let Some(mut head) = self.read_head()? else { return Err(self.changed("its head is empty")) };
+        let is_the_same = (head.inode, head.first, &head.boot) == (seen.inode, seen.first, &self.boot);
+        if seen.boot == self.boot && is_the_same && head.synced.seq < seen.last.seq {
+            head.synced = seen.last;
+            self.store(&mut head)?;
+        }
+        Ok(())
+    }
+
+    fn sync_current(&self) -> Result<(), AuditError> {
+        self.current.sync_data().map_err(|error| refused("sync", &self.path(CURRENT), &error))
     }
 
     /// The head as it should be: with what was written behind it, in the file that is written to now. What had to be done for
@@ -206,6 +288,7 @@ impl Log {
             return Ok((self.finish_rotation(head)?, vec![Entry::rotated(&full)]));
         };
         if stat.st_ino != self.inode()? {
+            self.reserve.release();
             self.current = open_file(&path, OFlag::empty())?;
         }
         if head.boot == self.boot && u64::try_from(stat.st_size) == Ok(head.last.length) {
@@ -243,21 +326,20 @@ impl Log {
         Ok((head, told.into_iter().collect()))
     }
 
-    /// Puts the full file aside under the number of its first record, and begins a new one.
-    fn rotate(&mut self, head: &mut Head) -> Result<Vec<Entry>, AuditError> {
-        let (current, full) = (self.path(CURRENT), self.path(&archive(head.first)));
-        self.confirm(head)?;
+    /// Puts the full file aside under the number of its first record, and begins a new one. The record tells of it.
+    fn rotate(&mut self, head: &mut Head) -> Result<Entry, AuditError> {
+        let file = archive(head.first);
+        let (current, full) = (self.path(CURRENT), self.path(&file));
+        self.sync_current()?;
+        head.synced = head.last.clone();
         self.store(head)?;
         self.head.sync_data().map_err(|error| refused("sync", &self.path(HEAD), &error))?;
         let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
         let here = nix::fcntl::AT_FDCWD;
         nix::fcntl::renameat2(here, &current, here, &full, flags)
             .map_err(|errno| refused("rotate", &current, &errno.desc()))?;
-        let file = archive(head.first);
         *head = self.finish_rotation(head.clone())?;
-        let mut entries = vec![Entry::rotated(&file)];
-        entries.extend(self.retire()?);
-        Ok(entries)
+        Ok(Entry::rotated(&file))
     }
 
     /// Begins a new file where the full one was put aside. Its name and inode show that it is that.
@@ -268,6 +350,7 @@ impl Log {
             _ if is_there(&current)? => return Err(self.changed("another file stands in its place")),
             _ => return Err(self.changed("it is missing")),
         }
+        self.reserve.release();
         self.current = open_file(&current, OFlag::O_CREAT)?;
         if self.current.metadata().map_err(|error| refused("look at", &current, &error))?.len() > 0 {
             return Err(self.changed("another file stands in its place"));
@@ -277,27 +360,21 @@ impl Log {
         head.last.length = 0;
         head.synced = head.last.clone();
         self.store(&mut head)?;
-        sync_directory(&self.settings.directory)?;
+        self.sync_directory()?;
         Ok(head)
     }
 
-    /// Removes the oldest files beyond those that are kept. Their last record's number and hash go into the log before.
-    fn retire(&self) -> Result<Option<Entry>, AuditError> {
-        let directory = &self.settings.directory;
-        let archives = chain::archives(directory).map_err(|error| refused("list", directory, &error))?;
-        let extra = archives.len().saturating_sub(self.settings.keep);
-        let Some((kept, gone)) = archives.get(extra).zip(archives.get(..extra)).filter(|_| extra > 0) else {
-            return Ok(None);
-        };
-        let path = self.path(&archive(*kept));
-        let file = open_file(&path, OFlag::empty())?;
-        let first = read_from(&file, 0).map_err(|error| refused("read", &path, &error))?;
-        let Some(before) = chain::predecessor(&first) else { return Ok(None) };
-        for first in gone {
-            let path = self.path(&archive(*first));
-            nix::unistd::unlink(&path).map_err(|errno| refused("remove", &path, &errno.desc()))?;
-        }
-        Ok(Some(Entry::retired(&before)))
+    /// Removes full files, once the disk has the record that tells of it.
+    fn retire(&self, retiring: &Retiring) -> Result<(), AuditError> {
+        self.sync_current()?;
+        // Whoever verifies it does not find files that go meanwhile.
+        let _lock = self.lock()?;
+        retiring.remove()
+    }
+
+    /// That files have these names is on the disk too.
+    fn sync_directory(&self) -> Result<(), AuditError> {
+        nix::unistd::fsync(&self.directory).map_err(|errno| refused("sync", &self.settings.directory, &errno.desc()))
     }
 
     fn store(&self, head: &mut Head) -> Result<(), AuditError> {
@@ -346,43 +423,4 @@ impl Log {
 /// The name of a full file, by its first record.
 pub(super) fn archive(first: u64) -> String {
     format!("audit-{first:020}.jsonl")
-}
-
-fn refused(step: &'static str, path: &Path, reason: &dyn std::fmt::Display) -> AuditError {
-    AuditError::Refused { step, path: path.display().to_string(), reason: reason.to_string() }
-}
-
-fn open_file(path: &Path, flags: OFlag) -> Result<File, AuditError> {
-    let flags = flags | OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))
-        .map_err(|errno| refused("open", path, &errno.desc()))?;
-    let stat = fstat(&file).map_err(|errno| refused("look at", path, &errno.desc()))?;
-    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-        return Err(refused("open", path, &"it is not a regular file"));
-    }
-    confirm_owner(&stat).map_err(|reason| refused("trust", path, &reason))?;
-    Ok(file.into())
-}
-
-fn is_there(path: &Path) -> Result<bool, AuditError> {
-    match nix::sys::stat::lstat(path) {
-        Ok(_) => Ok(true),
-        Err(Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(refused("look at", path, &errno.desc())),
-    }
-}
-
-fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
-    let length = file.metadata()?.len().saturating_sub(offset);
-    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    file.read_exact_at(&mut bytes, offset)?;
-    Ok(bytes)
-}
-
-/// That a file has this name is on the disk too.
-fn sync_directory(directory: &Path) -> Result<(), AuditError> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    nix::fcntl::open(directory, flags, Mode::empty())
-        .and_then(|directory| nix::unistd::fsync(&directory))
-        .map_err(|errno| refused("sync", directory, &errno.desc()))
 }

@@ -1,6 +1,7 @@
 //! Reading the log, from its oldest file to the newest.
 
 use super::chain;
+use super::files::LINE;
 use super::json::{is_plain, one_line};
 use super::log::{CURRENT, archive};
 use jiff::Timestamp;
@@ -9,9 +10,6 @@ use std::borrow::Cow;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-
-/// The longest line that is read, in bytes: no record is so long.
-const LINE: u64 = 16 * 1024 * 1024;
 
 /// One record as it stands in the log.
 #[derive(Debug, Clone, PartialEq)]

@@ -44,7 +44,9 @@ pub enum Event<'a> {
         op: u64,
         /// The policy's SHA-256.
         digest: &'a str,
-        /// The ids of its policies.
+        /// How many policies it has.
+        policies: usize,
+        /// The ids of its policies, as far as there is room for them.
         ids: Vec<String>,
     },
     /// An operation has come to its end.
@@ -66,6 +68,23 @@ pub enum Event<'a> {
     },
     /// A run has ended.
     RunEnd(RunEnd<'a>),
+    /// Somebody asks about policies or the broker, or to have policies loaded anew, and runs nothing. It is answered after this.
+    Asked(Asked<'a>),
+}
+
+/// Who asks about policies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked<'a> {
+    /// The caller's name.
+    pub user: &'a str,
+    /// Its number.
+    pub uid: u32,
+    /// Its process.
+    pub pid: i32,
+    /// `list`, `inspect`, `reload` or `status`
+    pub what: &'static str,
+    /// `answered` or `refused`
+    pub result: &'static str,
 }
 
 /// A run that begins.
@@ -118,8 +137,11 @@ pub struct Decision<'a> {
     pub resource: String,
     /// `allow` or `deny`
     pub decision: &'static str,
-    /// The policies that decided.
+    /// The policies that decided, those of the broker's store first, as far as there is room for them.
     pub policies: &'a [String],
+    /// How many more did.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_policies: usize,
     /// What was known of the resource besides.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub attributes: Map<String, Value>,
@@ -129,7 +151,7 @@ pub struct Decision<'a> {
     /// What the run had done, where some policy reads it.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub spent: Map<String, Value>,
-    /// Whether something of the context is not told here.
+    /// Whether something of the question is not told here, or not in full.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub masked: bool,
     /// It was only asked whether something forbids it: it goes along with what was allowed as a whole.
@@ -159,16 +181,41 @@ pub struct RunEnd<'a> {
     pub deleted: u64,
     /// How long it took.
     pub milliseconds: u64,
+    /// How many records it has, but for this one.
+    pub records: u64,
+    /// What they take of the log, in bytes.
+    pub record_bytes: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What the log says of itself.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Own<'a> {
-    Recovered { message: String, before: u64, after: u64, torn_bytes: u64 },
-    Rotated { message: String, file: &'a str },
-    Retired { message: String, last: u64, hash: &'a str },
-    Gap { message: String },
+    Recovered {
+        message: String,
+        before: u64,
+        after: u64,
+        torn_bytes: u64,
+    },
+    Rotated {
+        message: String,
+        file: &'a str,
+    },
+    Retired {
+        message: String,
+        last: u64,
+        hash: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        early: bool,
+    },
+    Gap {
+        message: String,
+    },
 }
 
 /// A record that waits for its place in the chain.
@@ -204,9 +251,14 @@ impl Entry {
         Self::new("", &Own::Rotated { message: format!("the log goes on from {file}"), file })
     }
 
-    pub(super) fn retired(before: &Position) -> Self {
-        let message = format!("the records up to {} were removed, as they are older than what is kept", before.seq);
-        Self::new("", &Own::Retired { message, last: before.seq, hash: &before.hash })
+    /// `early` is how many days they should have been kept.
+    pub(super) fn retired(before: &Position, early: Option<u32>) -> Self {
+        let why = early.map_or_else(
+            || "as there are newer ones enough".to_owned(),
+            |days| format!("though they are not {days} days old, as the log is full"),
+        );
+        let message = format!("the records up to {} are removed, {why}", before.seq);
+        Self::new("", &Own::Retired { message, last: before.seq, hash: &before.hash, early: early.is_some() })
     }
 
     pub(super) fn gap(reason: &str, aside: &str) -> Self {

@@ -22,6 +22,10 @@ pub struct Verified {
     pub last: u64,
     /// When the first one was made.
     pub from: Option<Timestamp>,
+    /// How many records before the first one were removed, as there were newer ones enough, where that is known.
+    pub removed: u64,
+    /// Whether there were younger ones among them than should be removed.
+    pub removed_early: bool,
     /// When the last one was made.
     pub to: Option<Timestamp>,
     /// The SHA-256 of the last one's line. Who has noted it elsewhere can tell later that the log is that one's continuation.
@@ -86,7 +90,10 @@ pub fn verify(directory: &Path) -> io::Result<Verified> {
             found.from = found.from.or(record.at());
             found.to = record.at().or(found.to);
             match record.kind() {
-                "retired" => retired.push((record.number("last"), record.text("hash").to_owned())),
+                "retired" => {
+                    retired.push((record.number("last"), record.text("hash").to_owned()));
+                    found.removed_early |= record.fields().contains_key("early");
+                }
                 "recovered" => found.remarks.push(format!("record {}: {}", record.seq(), record.text("message"))),
                 "gap" => found.faults.push(format!("record {}: {}", record.seq(), record.text("message"))),
                 _ => unfinished.take(&record),
@@ -101,6 +108,7 @@ pub fn verify(directory: &Path) -> io::Result<Verified> {
     }
     let last = position.unwrap_or_else(Position::beginning);
     (found.first, found.last) = (beginning.seq + 1, last.seq);
+    found.removed = if explained { beginning.seq } else { 0 };
     compare_with_head(head, &last, &mut found)?;
     found.head = last.hash;
     if !has_current {

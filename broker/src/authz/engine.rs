@@ -48,7 +48,8 @@ pub struct Authorizer {
     /// What was decided before. Such a decision depends on nothing but action and resource: the stores are the same until
     /// one is added, which forgets all of this, the principal is fixed, the id is made of the path, and only demands with an empty context come here, and none
     /// while policies read attributes or what the run has done, which can change.
-    remembered: HashMap<Action, HashMap<Resource, Decision>>,
+    /// With each, whether arguments are secret.
+    remembered: HashMap<Action, HashMap<Resource, (Decision, bool)>>,
     /// Whether some policy reads an attribute of objects.
     reads_attributes: bool,
     /// What policies are told of the run, and whether some policy reads it.
@@ -171,19 +172,20 @@ impl Authorizer {
         {
             return self.decide_indexed(demand);
         }
-        if let Some(decision) = self.remembered(demand) {
-            return decision.clone();
+        if let Some((decision, sensitive)) = self.remembered(demand).cloned() {
+            self.sensitive = sensitive;
+            return decision;
         }
         let decision = self.decide_indexed(demand);
         let of_action = self.remembered.entry(demand.action).or_default();
         if of_action.len() >= REMEMBERED {
             of_action.clear();
         }
-        of_action.insert(demand.resource.clone(), decision.clone());
+        of_action.insert(demand.resource.clone(), (decision.clone(), self.sensitive));
         decision
     }
 
-    fn remembered(&self, demand: &Demand) -> Option<&Decision> {
+    fn remembered(&self, demand: &Demand) -> Option<&(Decision, bool)> {
         let of_action = self.remembered.get(&demand.action)?;
         of_action.get(&demand.resource).filter(|_| matches!(demand.context, Context::Empty))
     }
@@ -235,6 +237,7 @@ impl Authorizer {
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
     /// part of the context.
     pub fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
+        (self.seen, self.sensitive) = (Attributes::default(), false);
         // Each store by itself: policies of another may bear the same ids.
         let Ok(Some(Ok(policies))) = self.verdicts(demand, Self::candidates_of).map(|stores| stores.into_iter().next())
         else {
@@ -281,7 +284,7 @@ impl Authorizer {
     pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Failure> {
         for demand in demands {
             // The usual answer, without a copy of it.
-            if self.decided.is_none() && matches!(self.remembered(demand), Some(Decision::Allowed { .. })) {
+            if self.decided.is_none() && matches!(self.remembered(demand), Some((Decision::Allowed { .. }, _))) {
                 continue;
             }
             if let Decision::Denied(denial) = self.decide(demand) {
@@ -293,6 +296,7 @@ impl Authorizer {
 
     /// Lets pass what no store forbids, whether or not anything permits it; else tells what forbids it.
     pub fn unless_forbidden(&mut self, demand: &Demand) -> Result<(), Failure> {
+        (self.seen, self.sensitive) = (Attributes::default(), false);
         let decision = match self.forbidden(demand) {
             None => Decision::Allowed { policies: Vec::new() },
             Some(by) => Decision::Denied(denial(demand, by)),
@@ -330,10 +334,8 @@ impl Authorizer {
             (Err(by), _) | (Ok(_), Err(by)) => Err(by),
         });
         match allowed.unwrap_or_else(|| Err(Vec::new())) {
-            Ok(mut policies) => {
-                policies.sort_unstable();
-                Decision::Allowed { policies }
-            }
+            // In the order of the stores: what a run brings does not push aside what the first one says.
+            Ok(policies) => Decision::Allowed { policies },
             Err(by) => Decision::Denied(denial(demand, by)),
         }
     }
@@ -378,10 +380,9 @@ impl Authorizer {
     fn candidates_of(&mut self, at: usize, facts: &Facts<'_>) -> Option<Rc<PolicySet>> {
         let store = self.stores.get(at)?;
         let key = (at, store.index().candidates(facts));
-        // A script does not say what is kept from the records of it.
-        if self.decided.is_some() && at < self.granting {
-            let rows = store.index().rows();
-            self.sensitive |= key.1.iter().any(|number| rows.get(*number).is_some_and(|row| row.sensitive));
+        // Neither the caller nor its script says what is kept from the records of it.
+        if self.decided.is_some() && at == 0 {
+            self.sensitive |= store.index().is_any_sensitive(&key.1);
         }
         if let Some(set) = self.sets.get(&key) {
             return Some(Rc::clone(set));

@@ -140,6 +140,11 @@ impl Index {
         &self.rows
     }
 
+    /// Whether one of these policies says that arguments are secret.
+    pub(super) fn is_any_sensitive(&self, numbers: &[usize]) -> bool {
+        numbers.iter().any(|number| self.rows.get(*number).is_some_and(|row| row.sensitive))
+    }
+
     /// The policy of a number.
     pub(super) fn policy(&self, at: usize) -> Option<&Policy> {
         self.rows.get(at).map(|row| &row.policy)

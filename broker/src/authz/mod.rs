@@ -33,5 +33,5 @@ pub use memberships::{MembershipError, Memberships};
 pub use question::{Question, QuestionError, RunAs, Told, Word};
 pub use reach::{Place, Power, Reach};
 pub use session::{Session, Spent, Via};
-pub(crate) use told::Decided;
+pub(crate) use told::{Decided, beginning, cut};
 pub use warning::PolicyWarning;

@@ -3,16 +3,29 @@
 use super::attributes::Attributes;
 use super::demand::{Context, Decision, Demand, ProgramContext, Resource};
 use super::session::Spent;
+use crate::digest::sha256;
 use rex_protocol::fs::Argument;
 use serde_json::{Map, Value, json};
 
 /// What stands for something that is not told.
 pub(crate) const MASK: &str = "***";
-/// The longest command line of a process that is told, in bytes.
-const COMMAND: usize = 512;
+/// How much of a text that somebody chose is told, in bytes.
+const TEXT: usize = 1024;
+/// How much of a program's arguments is told, and of its environment, in bytes.
+const WORDS: usize = 16 * 1024;
 /// What names of secrets hold, in lower case.
-const SECRET: &[&str] =
-    &["pass", "secret", "token", "credential", "api-key", "apikey", "api_key", "private-key", "private_key"];
+const SECRET: &[&str] = &[
+    "pass",
+    "secret",
+    "token",
+    "credential",
+    "api-key",
+    "apikey",
+    "api_key",
+    "private-key",
+    "private_key",
+    "authorization",
+];
 
 /// A question that was decided.
 #[derive(Debug)]
@@ -72,15 +85,17 @@ impl Decided {
     pub(crate) fn told(&self) -> Told {
         let Demand { action, resource, context, .. } = &self.demand;
         let mut masking = Masking { all: self.sensitive, masked: false };
-        let resource = match resource {
-            Resource::Url(url) => format!("network::url::\"{}\"", masking.url(&url.text).escape_debug()),
-            other => format!("{}::\"{}\"", other.type_name(), other.id().escape_debug()),
+        let id = match resource {
+            Resource::Url(url) => masking.url(&url.text),
+            other => other.id(),
         };
+        let id = masking.cut(id);
+        let resource = format!("{}::\"{}\"", self.demand.resource.type_name(), id.escape_debug());
         let attributes = masking.attributes(&self.demand.resource, &self.attributes);
         let context = match context {
             Context::Empty => Map::new(),
             Context::Attribute(name) => fields([("xattr", json!({ "name": name }))]),
-            Context::Destination(path) => fields([("destination", json!(path.to_id()))]),
+            Context::Destination(path) => fields([("destination", json!(masking.cut(path.to_id())))]),
             Context::Program(program) => masking.program(program),
         };
         let spent = self.spent.as_ref().map(spent).unwrap_or_default();
@@ -112,7 +127,22 @@ pub(crate) fn url(text: &str, sensitive: bool) -> String {
     Masking { all: sensitive, masked: false }.url(text)
 }
 
-/// Leaves secrets out.
+/// The text as far as `most` bytes go. Of what is longer its length and its SHA-256 are told as well, by which it can be found again.
+pub(crate) fn cut(text: String, most: usize) -> String {
+    if text.len() <= most {
+        return text;
+    }
+    let start = beginning(&text, most);
+    format!("{start}... [{} bytes, SHA-256 {}]", text.len(), sha256([text.as_bytes()]))
+}
+
+/// Whole characters of the text, as far as `most` bytes go.
+pub(crate) fn beginning(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
+}
+
+/// Leaves secrets out, and what is too long.
 struct Masking {
     /// A policy says that all arguments are secret.
     all: bool,
@@ -128,20 +158,24 @@ impl Masking {
         MASK.to_owned()
     }
 
+    fn cut(&mut self, text: String) -> String {
+        self.masked |= text.len() > TEXT;
+        cut(text, TEXT)
+    }
+
     fn attributes(&mut self, resource: &Resource, looked_at: &Attributes) -> Map<String, Value> {
         let mut told = looked_at.told();
         match resource {
             Resource::Process(process) => {
-                let mut end = process.command.len().min(COMMAND);
-                while !process.command.is_char_boundary(end) {
-                    end -= 1;
-                }
-                self.masked |= end < process.command.len();
-                let command = process.command.get(..end).unwrap_or_default();
+                // Other programs' arguments are nobody's business here, and secrets among them have no name that tells of them.
+                let (program, arguments) = process.command.split_once(' ').unwrap_or((&process.command, ""));
+                let count = arguments.split_ascii_whitespace().count();
+                self.masked |= count > 0;
                 told.extend(fields([
                     ("name", json!(process.name)),
                     ("username", json!(process.username)),
-                    ("command", json!(command)),
+                    ("command", json!(self.cut(program.to_owned()))),
+                    ("words", json!(count)),
                 ]));
             }
             Resource::Url(url) => told.extend(url.ip.map(|ip| ("ip".to_owned(), json!(ip.to_string())))),
@@ -159,16 +193,25 @@ impl Masking {
                 Argument::Single(text) => {
                     let told = self.single(secret_follows, text);
                     secret_follows = text.starts_with('-') && names_a_secret(text) && !text.contains('=');
-                    json!(told)
+                    vec![told]
                 }
-                Argument::Pair(key, value) => json!([&**key, self.mask(names_a_secret(key), value)]),
+                Argument::Pair(key, value) => vec![key.to_string(), self.mask(names_a_secret(key), value)],
             });
         }
-        told.insert("arguments".into(), Value::Array(arguments));
         let environment = program.environment.iter();
-        let environment: Map<_, _> =
-            environment.map(|(name, value)| (name.clone(), json!(self.mask(names_a_secret(name), value)))).collect();
-        told.insert("environment".into(), Value::Object(environment));
+        let environment: Vec<_> =
+            environment.map(|(name, value)| vec![name.clone(), self.mask(names_a_secret(name), value)]).collect();
+        let (arguments, more_arguments) = self.fitting(arguments);
+        let (environment, more_environment) = self.fitting(environment);
+        let arguments = arguments.into_iter().map(|mut words| match words.len() {
+            1 => json!(words.pop()),
+            _ => json!(words),
+        });
+        told.insert("arguments".into(), arguments.collect());
+        let environment = environment.into_iter().filter_map(|words| <[String; 2]>::try_from(words).ok());
+        told.insert("environment".into(), environment.map(|[name, value]| (name, json!(value))).collect());
+        told.extend(more_arguments.map(|more| ("all_arguments".to_owned(), more)));
+        told.extend(more_environment.map(|more| ("all_environment".to_owned(), more)));
         told.insert("user".into(), json!([program.user.0, program.user.1]));
         told.insert("group".into(), json!([program.group.0, program.group.1]));
         if !program.capabilities.is_empty() {
@@ -178,10 +221,36 @@ impl Masking {
         told
     }
 
-    /// `--password=x` keeps its name.
+    /// Words as far as there is room for them. Where that is not for all, their number and the SHA-256 of them as JSON come with
+    /// them: what was masked is masked there too, or it could be guessed.
+    fn fitting(&mut self, words: Vec<Vec<String>>) -> (Vec<Vec<String>>, Option<Value>) {
+        let all = json!({ "count": words.len(), "sha256": sha256([json!(words).to_string().as_bytes()]) });
+        let (count, mut room) = (words.len(), WORDS);
+        let mut fitting = Vec::new();
+        for group in words {
+            let group: Vec<String> = group.into_iter().map(|word| self.cut(word)).collect();
+            let Some(left) = room.checked_sub(group.iter().map(|word| word.len() + 1).sum()) else { break };
+            room = left;
+            fitting.push(group);
+        }
+        let is_cut = fitting.len() < count;
+        self.masked |= is_cut;
+        (fitting, is_cut.then_some(all))
+    }
+
+    /// `--password=x` and `Authorization: x` keep their names, a URL all but its secrets.
     fn single(&mut self, secret: bool, text: &str) -> String {
-        match text.split_once('=') {
-            Some((name, value)) if !secret && names_a_secret(name) => format!("{name}={}", self.mask(true, value)),
+        let named = [('=', "="), (':', ": ")].into_iter().filter_map(|(sign, shown)| {
+            let (name, _) = text.split_once(sign).filter(|(name, _)| names_a_secret(name))?;
+            Some(format!("{name}{shown}{MASK}"))
+        });
+        match named.into_iter().next() {
+            Some(told) if !secret && !self.all => {
+                self.masked = true;
+                told
+            }
+            // What lets somebody in may stand in it.
+            None if !secret && !self.all && text.contains("://") => self.url(text),
             _ => self.mask(secret, text),
         }
     }
@@ -218,8 +287,10 @@ fn names_a_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::demand::ProcessIdentity;
     use super::*;
     use rex_protocol::text::Text;
+    use std::rc::Rc;
 
     fn program(arguments: &[Argument], environment: &[(&str, &str)], all: bool) -> (String, bool) {
         let context = ProgramContext {
@@ -252,12 +323,42 @@ mod tests {
         );
         let (told, masked) = program(&[single("plain")], &[], false);
         assert!(!masked && told.contains("plain"));
+        let headers = [single("-H"), single("Authorization: Basic hunter2"), single("https://ana:hunter2@h/a")];
+        let (told, masked) = program(&headers, &[], false);
+        assert!(masked && !told.contains("hunter2"), "{told}");
+        assert!(told.contains("Authorization: ***") && told.contains("https://***@h/a"), "{told}");
     }
 
     #[test]
     fn a_policy_can_have_all_arguments_kept_back() {
         let (told, masked) = program(&[single("plain")], &[("LANG", "C")], true);
         assert!(masked && !told.contains("plain") && told.contains("{\"LANG\":\"***\"}"), "{told}");
+    }
+
+    #[test]
+    fn what_is_long_is_cut_and_can_be_found_again() {
+        assert_eq!(cut("abc".into(), 3), "abc");
+        let told = cut("aéb".into(), 2);
+        assert_eq!(told, format!("a... [4 bytes, SHA-256 {}]", sha256(["aéb".as_bytes()])));
+        let (told, masked) = program(&[single(&"x".repeat(TEXT + 1)), single("last")], &[], false);
+        assert!(masked && told.contains("SHA-256") && told.contains("last") && told.len() < 2 * TEXT, "{told}");
+        let many: Vec<_> = (0..10_000).map(|number| single(&format!("number {number}"))).collect();
+        let (told, masked) = program(&many, &[], false);
+        assert!(masked && told.len() < 2 * WORDS, "{}", told.len());
+    }
+
+    #[test]
+    fn arguments_of_other_programs_are_counted() {
+        let process = ProcessIdentity {
+            pid: 7,
+            name: "curl".into(),
+            username: "ana".into(),
+            command: "curl -u ana:hunter2 -H Authorization:hunter2".into(),
+        };
+        let mut masking = Masking { all: false, masked: false };
+        let told = masking.attributes(&Resource::Process(Rc::new(process)), &Attributes::default());
+        assert!(masking.masked && told["command"] == "curl" && told["words"] == 4, "{told:?}");
+        assert!(!format!("{told:?}").contains("hunter2"));
     }
 
     #[test]

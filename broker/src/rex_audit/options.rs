@@ -93,7 +93,7 @@ pub(crate) struct Filters {
     #[arg(long, value_name = "NAME")]
     pub(crate) action: Option<String>,
     /// Only records of this kind: decision, outcome, run-start, run-end, violation, broker-start, broker-stop, policy-load,
-    /// rotated, retired, recovered, gap
+    /// asked, rotated, retired, recovered, gap
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
     /// Only from then on: 2026-11-25T10:30:00Z, 2026-11-25, 10:30, or 2h or 3d for so long ago

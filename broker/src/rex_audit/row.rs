@@ -34,6 +34,11 @@ impl Row {
                 row(record.text("result"), "policies", policies(record))
             }
             "policy-load" => row(record.text("result"), "policies", record.text("message").to_owned()),
+            "asked" => {
+                let what =
+                    format!("{} {} asks for: {}", record.text("user"), record.number("uid"), record.text("what"));
+                row(record.text("result"), "policies", what)
+            }
             "recovered" | "rotated" | "retired" | "gap" => row(record.kind(), "log", record.text("message").to_owned()),
             other => row(other, "", record.text("message").to_owned()),
         }

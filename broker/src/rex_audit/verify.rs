@@ -40,7 +40,7 @@ fn put(line: &str) -> io::Result<()> {
 }
 
 fn summary(found: &Verified, zone: &TimeZone) -> String {
-    let Verified { records, first, last, head, .. } = found;
+    let Verified { records, first, last, head, removed, removed_early, .. } = found;
     let moment = |at: &Timestamp| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S%:z").to_string();
     let counted = match records {
         0 => return "whole: no record yet".into(),
@@ -49,14 +49,22 @@ fn summary(found: &Verified, zone: &TimeZone) -> String {
     };
     let times = found.from.as_ref().zip(found.to.as_ref());
     let times = times.map(|(from, to)| format!(", from {} to {}", moment(from), moment(to))).unwrap_or_default();
-    format!("whole: {counted}{times}, head {head}")
+    let reach = match removed {
+        0 => String::new(),
+        1 => "; 1 older record was removed".into(),
+        _ => format!("; {removed} older records were removed"),
+    };
+    let whole = if *removed == 0 { "whole" } else { "whole as far back as it goes" };
+    let early = if *removed_early { ", among them some younger than `audit.keep_days`" } else { "" };
+    format!("{whole}: {counted}{times}, head {head}{reach}{early}")
 }
 
 fn json(found: &Verified) -> String {
-    let Verified { records, first, last, from, to, head, faults, remarks } = found;
+    let Verified { records, first, last, removed, removed_early, from, to, head, faults, remarks } = found;
     let moment = |at: &Option<Timestamp>| at.map(|at| format!("{at:.6}"));
     json!({
-        "whole": found.is_whole(), "records": records, "first": first, "last": last, "from": moment(from), "to": moment(to),
+        "whole": found.is_whole(), "records": records, "first": first, "last": last, "removed": removed, "removed_early": removed_early,
+        "from": moment(from), "to": moment(to),
         "head": head, "faults": faults.iter().map(|fault| shown(fault)).collect::<Vec<_>>(),
         "remarks": remarks.iter().map(|remark| shown(remark)).collect::<Vec<_>>(),
     })
@@ -71,10 +79,13 @@ mod tests {
     fn a_whole_log_is_told_in_a_line() {
         let at = |text: &str| Some(text.parse().unwrap());
         let (from, to) = (at("2026-11-24T10:00:00Z"), at("2026-11-25T11:00:00Z"));
-        let found = Verified { records: 3, first: 2, last: 4, from, to, head: "abc".into(), ..Verified::default() };
+        let all = Verified { records: 3, first: 1, last: 3, from, to, head: "abc".into(), ..Verified::default() };
         let expected =
-            "whole: 3 records (2 to 4), from 2026-11-24 10:00:00+00:00 to 2026-11-25 11:00:00+00:00, head abc";
-        assert_eq!(summary(&found, &TimeZone::UTC), expected);
+            "whole: 3 records (1 to 3), from 2026-11-24 10:00:00+00:00 to 2026-11-25 11:00:00+00:00, head abc";
+        assert_eq!(summary(&all, &TimeZone::UTC), expected);
+        let some = summary(&Verified { first: 8, last: 10, removed: 7, ..all }, &TimeZone::UTC);
+        assert!(some.starts_with("whole as far back as it goes: 3 records (8 to 10), from"), "{some}");
+        assert!(some.ends_with("; 7 older records were removed"), "{some}");
         assert_eq!(summary(&Verified::default(), &TimeZone::UTC), "whole: no record yet");
     }
 }

@@ -116,9 +116,17 @@ impl Direct<'_> {
         let frame = if self.connection.has_backlog() { None } else { self.connection.next_frame()? };
         let patience = match frame {
             Some(_) => Duration::ZERO,
-            None => self.deadline.saturating_duration_since(Instant::now()),
+            None => {
+                let left = self.deadline.saturating_duration_since(Instant::now());
+                self.state.trail().patience().map_or(left, |patience| patience.min(left))
+            }
         };
         let ready = self.wait(patience)?;
+        // Outcomes do not wait until the client asks for something else.
+        self.state.trail_mut().tick();
+        if let Some(fault) = self.state.trail().fault() {
+            return Err(End::With(ending::unrecorded(fault)));
+        }
         // Looked at before each request: a connection that is passed on to another process carries no rights there.
         if ready.caller_gone || self.connection.is_gone() {
             return Err(End::ClientGone);

@@ -32,7 +32,7 @@ pub(crate) fn reached(name: LimitName, limits: &Limits) -> String {
         LimitName::Log => format!(" of {} bytes", limits.log),
         LimitName::Handles => format!(" of {} open objects", limits.handles),
         LimitName::Operations => format!(" of {}", limits.operations),
-        LimitName::CallDepth | LimitName::DataSize | LimitName::Definitions => String::new(),
+        LimitName::CallDepth | LimitName::DataSize | LimitName::Definitions | LimitName::Records => String::new(),
     };
     format!("the {name} limit{most} was reached")
 }
@@ -54,8 +54,12 @@ pub(crate) fn client_violation(violation: &Violation) -> Ending {
     failed(EndClass::ClientViolation, format!("the client broke the protocol and its run was ended: it {violation}"))
 }
 
-/// A record could not be written.
+/// A record could not be written, or no more of them may be.
 pub(crate) fn unrecorded(error: &AuditError) -> Ending {
+    if let AuditError::Full { .. } = error {
+        let name = LimitName::Records;
+        return failed(EndClass::Limit(name), format!("the {name} limit was reached: {error}"));
+    }
     failed(EndClass::Unrecorded, format!("nothing more was done, as it could not be recorded: {error}"))
 }
 

@@ -5,11 +5,13 @@ use super::report::How;
 use super::start::Caller;
 use super::state::State;
 use super::submission::{Fault, Origin};
-use crate::audit::{Audit, Log, RunEnd, RunStart, Trail};
-use crate::authz::{PolicyStore, Session};
+use crate::audit::{Audit, AuditError, Entry, Log, RunEnd, RunStart, Trail};
+use crate::authz::{PolicyStore, Principal, Session};
 use crate::config::Config;
 use crate::digest::sha256;
+use crate::principal;
 use crate::sys::random;
+use nix::unistd::geteuid;
 use rex_protocol::client::{Ending, Policy};
 use rex_protocol::text::Text;
 use std::rc::Rc;
@@ -34,7 +36,7 @@ impl Recording<'_> {
     pub(super) fn begin(self) -> Result<(Trail, Text<64>), Fault> {
         let Some(settings) = settings(self.config, self.origin) else { return Ok((Trail::none(), Text::default())) };
         let unrecorded = |error| Fault::Ended(ending::unrecorded(&error));
-        let log = Log::open(settings).map_err(unrecorded)?;
+        let log = open(settings, &self.caller.principal).map_err(unrecorded)?;
         let run = random::number().map_err(|errno| Fault::Ended(ending::nameless(errno.desc())))?;
         let run = format!("{run:016x}");
         let revision = self.stores.first().map(|store| store.revision().to_owned()).unwrap_or_default();
@@ -60,6 +62,24 @@ impl Recording<'_> {
         self.origin.reporter().begun(&run, &session.script, self.caller.pid);
         Ok((trail, run))
     }
+}
+
+/// The log, for what this user asks for. Those who could remove all of it, root and the user this process runs as, may fill it.
+pub(super) fn open(settings: &Audit, principal: &Principal) -> Result<Log, AuditError> {
+    // Whoever has many numbers without a name (subuid(5)) may fill no more by them.
+    const NAMELESS: u32 = u32::MAX;
+    match principal.uid {
+        uid if uid == 0 || uid == geteuid().as_raw() => Log::open(settings),
+        _ if principal.name == principal::UNKNOWN => Log::open_for(settings, NAMELESS),
+        uid => Log::open_for(settings, uid),
+    }
+}
+
+/// Records something that this user asks for besides runs.
+pub(super) fn record(settings: &Audit, principal: &Principal, entry: Entry) -> Result<(), AuditError> {
+    let mut log = open(settings, principal)?;
+    log.confirm_room()?;
+    log.append(&[entry])
 }
 
 /// How runs that come so are recorded; nothing where they are not.
@@ -98,6 +118,8 @@ pub(super) fn end(origin: &Origin, state: &mut State, ending: Option<Ending>, to
         bytes_written: spent.bytes_written,
         deleted: spent.deleted,
         milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        records: 0,
+        record_bytes: 0,
     });
     let ending = match state.trail().fault() {
         Some(fault) => ending.map(|_| ending::unrecorded(fault)),

@@ -60,7 +60,7 @@ pub(crate) fn serve(
             ready.take().iter().for_each(run::end);
             direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
         }
-        Ok(Some(Submission::Question(ask))) => policies::answer(&mut connection, &caller, origin, ask),
+        Ok(Some(Submission::Question(ask))) => policies::answer(config, &mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
     };
     match served {

@@ -18,8 +18,12 @@ impl Authorizer {
     /// address is, and in each store some permit grants it, or might once the address is known.
     pub fn demand_before_the_address(&mut self, demand: &Demand) -> Result<(), Failure> {
         let fixed = std::mem::replace(&mut self.fixed, Err(EntityError::in_use()));
+        (self.seen, self.sensitive) = (Attributes::default(), false);
         let outlooks = match &fixed {
-            Ok(fixed) => self.stores.iter().map(|store| self.outlook(store, fixed, demand)).collect(),
+            Ok(fixed) => {
+                self.sensitive = self.keeps_arguments_back(fixed, demand);
+                self.stores.iter().map(|store| self.outlook(store, fixed, demand)).collect()
+            }
             Err(error) => Err(EntityError::new(error)),
         };
         self.fixed = fixed;
@@ -32,6 +36,13 @@ impl Authorizer {
         }
         let outlook: Result<(), _> = outlooks.into_iter().collect();
         outlook.map_err(|by| self.deny(demand, by))
+    }
+
+    /// Whether some policy on such a thing says that its arguments are secret, see [`Authorizer::candidates_of`].
+    fn keeps_arguments_back(&self, fixed: &Fixed, demand: &Demand) -> bool {
+        let Ok(facts) = fixed.facts(demand) else { return true };
+        let first = self.stores.first().map(|store| store.index());
+        first.is_some_and(|index| index.is_any_sensitive(&index.candidates(&facts)))
     }
 
     /// Whether a store may still allow it; else the policies that deny.

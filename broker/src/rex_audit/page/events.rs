@@ -74,6 +74,7 @@ fn name(event: &Value) -> Html {
         "broker-stop" => html.raw("Broker stopped"),
         "policy-load" if is_trouble => html.raw("Policies refused"),
         "policy-load" => html.raw("Policies loaded"),
+        "asked" => html.raw("Policies asked for"),
         "recovered" => html.raw("Log recovered"),
         "rotated" => html.raw("Log rotated"),
         "retired" => html.raw("Log file retired"),
