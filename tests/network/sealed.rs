@@ -49,7 +49,7 @@ fn it_has_nothing_but_its_socket_and_the_connection() {
                 assert_ne!(of(pid), of(std::process::id()), "{namespace}");
             }
             let uid = status.lines().find_map(|line| line.strip_prefix("Uid:\t")).expect("its user");
-            assert!(uid.starts_with("20"), "{uid}");
+            assert!(uid.starts_with("21"), "{uid}");
         }
     });
     daemon.until("nothing is left", Daemon::is_idle);

@@ -59,7 +59,8 @@ impl Daemon {
         std::fs::create_dir(&policies).expect("a folder for policies");
         std::fs::write(policies.join("test.cedar"), &settings.policy).expect("a policy file");
         let worker = settings.worker.as_ref().map_or(String::new(), |path| format!("worker = {path:?}\n"));
-        let places = PLACES.map(|(key, name)| format!("{key} = {:?}\n", path.join(name))).concat();
+        let places = PLACES.iter().filter(|(key, _)| !settings.config.contains(&format!("{key} = ")));
+        let places: String = places.map(|(key, name)| format!("{key} = {:?}\n", path.join(name))).collect();
         std::fs::write(path.join("broker.toml"), format!("{places}{worker}{}", settings.config))
             .expect("a configuration");
         let mut command = match settings.descriptors {

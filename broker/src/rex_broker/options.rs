@@ -14,7 +14,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH", global = true)]
     pub(crate) socket: Option<PathBuf>,
     /// Directory of the policies
-    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(long, value_name = "DIRECTORY", global = true)]
     pub(crate) policies: Option<PathBuf>,
     /// Serve one run for the client at standard input, without a daemon
     #[arg(long, conflicts_with_all = ["config", "socket", "policies"])]

@@ -5,18 +5,19 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::geteuid;
 use rex_protocol::Action;
 
-/// For the worker, which has an id of its own: to end it, and to move it to another processor.
-const OF_EVERY_SESSION: &[Capability] = &[Capability::CAP_KILL, Capability::CAP_SYS_NICE];
-/// To look at what belongs to others.
-const TO_LOOK: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH];
-/// To make a process without rights, in namespaces of its own, and to look whether it is sealed.
-const TO_SEAL: &[Capability] = &[
+/// For processes without rights, in namespaces of their own: to make one, to look whether it is sealed, to move it to another
+/// processor, to end it. Also what is denied may need one, such as a URL, which only `rex-net` takes apart.
+const OF_EVERY_SESSION: &[Capability] = &[
+    Capability::CAP_KILL,
     Capability::CAP_SETGID,
     Capability::CAP_SETPCAP,
     Capability::CAP_SETUID,
     Capability::CAP_SYS_ADMIN,
+    Capability::CAP_SYS_NICE,
     Capability::CAP_SYS_PTRACE,
 ];
+/// To look at what belongs to others, and at the kernel's log.
+const TO_LOOK: &[Capability] = &[Capability::CAP_DAC_READ_SEARCH, Capability::CAP_SYSLOG];
 
 /// Gives them up, for this process and what it starts. An error where that cannot be done: then nothing may be run.
 pub(super) fn give_up(could_do: &[Action]) -> Result<(), String> {
@@ -45,10 +46,6 @@ fn needed(could_do: &[Action]) -> Option<CapsHashSet> {
     for action in could_do {
         needed.extend(of(*action)?);
     }
-    // What reads a core dump runs as nobody.
-    if could_do.contains(&Action::FileOpen) && could_do.contains(&Action::FileRead) {
-        needed.extend(TO_SEAL);
-    }
     Some(needed)
 }
 
@@ -65,15 +62,14 @@ fn of(action: Action) -> Option<Vec<Capability>> {
                 Capability::CAP_FSETID,
                 // Attributes that go along with a copy.
                 Capability::CAP_SETFCAP,
-                Capability::CAP_SYS_ADMIN,
             ],
         ],
-        Action::ProcessList | Action::ProcessListFds | Action::ProcessKill | Action::ProcessInterrupt => {
-            &[TO_LOOK, &[Capability::CAP_SYS_PTRACE]]
-        }
-        // The kernel's log, and processes that have sockets.
-        Action::SysinfoList => &[TO_LOOK, &[Capability::CAP_SYSLOG, Capability::CAP_SYS_PTRACE]],
-        Action::HttpGet
+        Action::ProcessList
+        | Action::ProcessListFds
+        | Action::ProcessKill
+        | Action::ProcessInterrupt
+        | Action::SysinfoList
+        | Action::HttpGet
         | Action::HttpHead
         | Action::HttpPost
         | Action::HttpPut
@@ -81,7 +77,7 @@ fn of(action: Action) -> Option<Vec<Capability>> {
         | Action::HttpPatch
         | Action::HttpOptions
         | Action::Connect
-        | Action::ResolveHostname => &[TO_LOOK, TO_SEAL],
+        | Action::ResolveHostname => &[TO_LOOK],
         // The service manager does it, and goes by the user id.
         Action::UnitStart | Action::UnitStop | Action::UnitRestart | Action::UnitStatus | Action::ManagerReload => {
             &[TO_LOOK]

@@ -108,10 +108,9 @@ impl State {
     }
 
     /// The program that speaks on the network.
-    pub(crate) fn net(&self) -> Result<&Program, Failure> {
-        let fault = |why: &str| Failure::new(FailureKind::Refused { errno: Errno::ENETDOWN as i32 }, why);
-        let program = self.net.as_ref().ok_or_else(|| fault("this run has no network"))?;
-        program.as_ref().map_err(|error| fault(&error.to_string()))
+    pub(crate) fn net(&self) -> Result<&Program, String> {
+        let program = self.net.as_ref().ok_or("this run has none")?;
+        program.as_ref().map_err(ToString::to_string)
     }
 
     /// Waits until a descriptor is ready, or `deadline` has come: then it is false. A failure where the run has to end first.

@@ -33,18 +33,19 @@ pub(super) struct Response {
 impl Net {
     /// Starts one for a request, for what must be done by `deadline`.
     pub(super) fn start(deadline: Instant, state: &State) -> Result<Self, Failure> {
-        Self::run(&state.net()?.clone(), deadline, state)
+        Self::run(state.net().cloned(), deadline, state)
     }
 
     /// Starts one for a name; there may be another one for a request beside it.
     pub(super) fn start_for_names(deadline: Instant, state: &State) -> Result<Self, Failure> {
-        Self::run(&state.net()?.for_names(), deadline, state)
+        Self::run(state.net().map(Program::for_names), deadline, state)
     }
 
-    fn run(program: &Program, deadline: Instant, state: &State) -> Result<Self, Failure> {
+    fn run(program: Result<Program, String>, deadline: Instant, state: &State) -> Result<Self, Failure> {
         let fault =
             |error: &dyn std::fmt::Display| request_failed(format!("cannot start the network's program: {error}"));
-        let process = JAIL.spawn(program).map_err(|error| fault(&error))?;
+        let program = program.map_err(|error| fault(&error))?;
+        let process = JAIL.spawn(&program).map_err(|error| fault(&error))?;
         let net = Self { process, deadline };
         match net.hear(state)? {
             FromNet::Hello { version } if &*version == VERSION => {}
