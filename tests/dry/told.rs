@@ -192,7 +192,6 @@ fn records_and_policies_know_a_dry_run() {
     // What a policy lets be rehearsed it does not let be done.
     let ran = daemon.run(&script);
     assert_eq!((ran.code, std::fs::read_to_string(&path).expect("it is there").as_str()), (4, "old\n"));
-    let start =
-        daemon.records().into_iter().filter(|record| record.kind() == "run-start").next_back().expect("a start");
+    let start = daemon.records().into_iter().rfind(|record| record.kind() == "run-start").expect("a start");
     assert_eq!(start.fields().get("dry_run"), None);
 }

@@ -174,6 +174,7 @@ mod tests {
         assert!(is_notable(&entry.to_map()));
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a file that only this test has")]
     #[test]
     fn a_record_above_what_a_datagram_holds_reaches_the_journal() {
         let folder = tempfile::tempdir().unwrap();
