@@ -118,3 +118,17 @@ fn a_range_means_an_address_however_it_is_written() {
     }
     assert_eq!(server.connections(), 0);
 }
+
+#[test]
+fn a_budget_counts_hosts_once_each() {
+    let servers =
+        ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|host| Server::at(host, |_, stream| answer(stream, "served")));
+    let [one, two, three] = servers.each_ref().map(|server| server.url("/"));
+    let forbid = "forbid(principal, action, resource is network::url) when { context.session.hosts > 2 };";
+    let daemon = daemon(forbid);
+    let all = daemon.run(&format!("curl(\"{one}\"); curl(\"{one}\"); curl(\"{two}\"); curl(\"{one}\").text"));
+    assert_eq!(all.output(), "served", "{}", all.stdout);
+    let more = daemon.run(&format!("curl(\"{one}\"); curl(\"{two}\"); curl(\"{three}\")"));
+    assert_eq!(more.error_type(), "ACCESS_DENIED_EXCEPTION", "{}", more.stdout);
+    assert_eq!(servers[2].connections(), 0);
+}

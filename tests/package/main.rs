@@ -163,6 +163,23 @@ fn it_installs_and_permits_nothing(rex: &Installed) {
     let denied = rex.run(READ);
     assert_eq!((denied.code, denied.error_type()), (4, "ACCESS_DENIED_EXCEPTION"), "{}", denied.stdout);
     assert!(rex.is_active("rex-broker.service"));
+    what_happened_can_be_seen(rex);
+}
+
+/// Root sees the denial in the log, in the journal by its fields, and that the host has all walls.
+fn what_happened_can_be_seen(rex: &Installed) {
+    rex.must(&["rex-audit", "verify"]);
+    let shown = rex.must(&["rex-audit", "show", "--decision", "deny", "--user", "nobody", "--output-format", "json"]);
+    assert!(shown.contains("/srv/rex-test"), "{shown}");
+    let fields = ["REX_DECISION=deny", "_SYSTEMD_UNIT=rex-broker.service", "--output=cat", "--quiet"];
+    rex.wait("the journal tells of it", || {
+        let told = rex.machine.run(&[&["journalctl"], &fields[..]].concat());
+        String::from_utf8_lossy(&told.stdout).contains("/srv/rex-test")
+    });
+    let status = rex.must(&["/usr/libexec/rex/rex-broker", "status"]);
+    assert!(status.contains("deny 1"), "{status}");
+    let walls = rex.must(&["/usr/libexec/rex/rex-broker", "doctor"]);
+    assert!(walls.contains("Rex runs here as it should."), "{walls}");
 }
 
 fn policies_are_loaded_anew(rex: &Installed) {

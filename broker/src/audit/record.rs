@@ -179,6 +179,8 @@ pub struct RunEnd<'a> {
     pub bytes_written: u64,
     /// What it removed.
     pub deleted: u64,
+    /// How many hosts it asked to contact.
+    pub hosts: u64,
     /// How long it took.
     pub milliseconds: u64,
     /// How many records it has, but for this one.

@@ -74,6 +74,8 @@ pub struct Told {
     pub bytes_written: u64,
     /// [`Spent::deleted`]
     pub deleted: u64,
+    /// [`Spent::hosts`]
+    pub hosts: u64,
 }
 
 /// An argument of a program.
@@ -277,6 +279,7 @@ impl Told {
                 bytes_read: self.bytes_read,
                 bytes_written: self.bytes_written,
                 deleted: self.deleted,
+                hosts: self.hosts,
             },
         })
     }

@@ -38,7 +38,7 @@ pub struct Session {
 }
 
 /// What of it policies know as numbers.
-const COUNTERS: [&str; 4] = ["operations", "bytes_read", "bytes_written", "deleted"];
+const COUNTERS: [&str; 5] = ["operations", "bytes_read", "bytes_written", "deleted", "hosts"];
 
 /// How a run comes to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Spent {
     pub bytes_written: u64,
     /// Files, directories and links that it has removed.
     pub deleted: u64,
+    /// Different hosts that it has asked to contact, as it named them, the one that is decided included.
+    pub hosts: u64,
 }
 
 impl Session {
@@ -74,7 +76,7 @@ impl Session {
 
     /// The record that policies see.
     pub(super) fn for_context(&self) -> Result<RestrictedExpression, EntityError> {
-        let Spent { operations, bytes_read, bytes_written, deleted } = self.spent;
+        let Spent { operations, bytes_read, bytes_written, deleted, hosts } = self.spent;
         record([
             ("tty", text(&self.tty)),
             ("parent", text(&self.parent)),
@@ -90,6 +92,7 @@ impl Session {
             ("bytes_read", number(bytes_read)),
             ("bytes_written", number(bytes_written)),
             ("deleted", number(deleted)),
+            ("hosts", number(hosts)),
         ])
     }
 }

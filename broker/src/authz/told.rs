@@ -108,12 +108,13 @@ fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
 }
 
 fn spent(spent: &Spent) -> Map<String, Value> {
-    let Spent { operations, bytes_read, bytes_written, deleted } = *spent;
+    let Spent { operations, bytes_read, bytes_written, deleted, hosts } = *spent;
     fields([
         ("operations", json!(operations)),
         ("bytes_read", json!(bytes_read)),
         ("bytes_written", json!(bytes_written)),
         ("deleted", json!(deleted)),
+        ("hosts", json!(hosts)),
     ])
 }
 

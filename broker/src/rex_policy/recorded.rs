@@ -87,6 +87,7 @@ impl Runs {
                 bytes_read: number("bytes_read"),
                 bytes_written: number("bytes_written"),
                 deleted: number("deleted"),
+                hosts: number("hosts"),
             },
             arguments: words(&context),
             environment: context

@@ -117,6 +117,7 @@ pub(super) fn end(origin: &Origin, state: &mut State, ending: Option<Ending>, to
         bytes_read: spent.bytes_read,
         bytes_written: spent.bytes_written,
         deleted: spent.deleted,
+        hosts: spent.hosts,
         milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         records: 0,
         record_bytes: 0,

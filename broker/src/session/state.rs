@@ -17,6 +17,7 @@ use rex_protocol::failure::FailureKind;
 use rex_protocol::limits::Limits;
 use rex_protocol::path::AbsPath;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::slice;
@@ -48,6 +49,8 @@ pub(crate) struct State {
     told: usize,
     /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
     watched: Vec<OwnedFd>,
+    /// The hosts that were asked for: a few for each operation, where redirects lead on.
+    hosts: BTreeSet<Box<str>>,
 }
 
 /// What has happened so far.
@@ -90,6 +93,7 @@ impl State {
             changes: Vec::new(),
             told: 0,
             watched: Vec::new(),
+            hosts: BTreeSet::new(),
         }
     }
 
@@ -105,6 +109,13 @@ impl State {
     /// With the program that speaks on the network, and with what ends long waits where it becomes readable.
     pub(crate) fn with_net(self, net: Result<Program, SpawnError>, watched: Vec<OwnedFd>) -> Self {
         Self { net: Some(net), watched, ..self }
+    }
+
+    /// This host is about to be asked for: policies that count hosts are asked with it among them.
+    pub(crate) fn names_host(&mut self, host: &str) {
+        if self.hosts.insert(host.into()) {
+            self.spent().hosts += 1;
+        }
     }
 
     /// The program that speaks on the network.

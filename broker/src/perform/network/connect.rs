@@ -39,6 +39,7 @@ impl Perform for Connect {
         let Connect { host, port, transport } = target.into_inner();
         let [scheme, path, query] = [const { String::new() }; 3];
         let url = Url { text: host.to_string(), scheme, host: host.to_string(), port, path, query, ip: None };
+        state.names_host(&host);
         let asked = Asked { action: Action::Connect, urls: vec![url], same: None };
         let deadline = Instant::now() + MOST.min(state.time_left());
         let addresses = match host.parse::<IpAddr>() {

@@ -120,6 +120,7 @@ fn judged(fetch: &Fetch, base: Option<&ParsedUrl>, deadline: Instant, state: &mu
             return Err(Failure::new(FailureKind::NoUrl, understood.err().unwrap_or_default()));
         }
     };
+    state.names_host(&url.host);
     let asked = asked(action, &fetch.url, base.is_some(), &url);
     let addresses = match url.host.parse::<IpAddr>() {
         Ok(address) => asked.allowed(&[address], state)?,
