@@ -55,7 +55,9 @@ fn a_run_without_descriptors_is_recorded_also_while_the_log_rotates() {
 #[test]
 fn a_broker_without_descriptors_serves_on_when_it_has_some() {
     let daemon = Daemon::start(&Settings::default());
-    daemon.until("the broker has its pairs ready", Daemon::is_idle);
+    // A pair is there before the broker has its descriptor.
+    daemon
+        .until("the broker has its pairs ready", |daemon| daemon.is_idle() && daemon.log().contains("ready policies"));
     let Some(free) = lowest_free(daemon.pid()) else { return skip("the broker's descriptors cannot be listed") };
     let usual = limit(daemon.pid(), free);
     let ran = std::thread::scope(|scope| {

@@ -90,7 +90,15 @@ pub(crate) fn fork() -> nix::Result<Forked> {
     match unsafe { nix::unistd::fork() }? {
         nix::unistd::ForkResult::Child => Ok(Forked::Child),
         // The child cannot be reaped before this process waits for it, so its number still means it.
-        nix::unistd::ForkResult::Parent { child } => Ok(Forked::Parent { pid: child, process: pidfd_open(child)? }),
+        nix::unistd::ForkResult::Parent { child } => match pidfd_open(child) {
+            Ok(process) => Ok(Forked::Parent { pid: child, process }),
+            Err(errno) => {
+                // Nobody could end it, or count it, later.
+                let _ = nix::sys::signal::kill(child, Signal::SIGKILL);
+                let _ = nix::sys::wait::waitpid(child, None);
+                Err(errno)
+            }
+        },
     }
 }
 
