@@ -40,9 +40,12 @@ pub(crate) fn of_peer(peer: &Peer) -> Result<Principal, PrincipalError> {
     // Where the kernel does not tell processes, it cannot be said for sure in which namespace one has set its groups.
     if peer.process.is_none() {
         let user = found(User::from_uid(Uid::from_raw(peer.uid)), &format!("user {}", peer.uid))?;
-        let name = user.and_then(|user| CString::new(user.name).ok());
-        let known = name.and_then(|name| getgrouplist(&name, Gid::from_raw(peer.gid)).ok()).unwrap_or_default();
-        groups.extend(known.into_iter().map(Gid::as_raw));
+        if let Some(name) = user.and_then(|user| CString::new(user.name).ok()) {
+            let known = getgrouplist(&name, Gid::from_raw(peer.gid));
+            let known =
+                known.map_err(|error| PrincipalError(format!("your groups cannot be listed: {}", error.desc())))?;
+            groups.extend(known.into_iter().map(Gid::as_raw));
+        }
     }
     of(peer.uid, peer.gid, &groups)
 }

@@ -49,9 +49,12 @@ pub(crate) struct State {
     told: usize,
     /// What becomes readable when the run has to end, or its client wants something: a long wait ends too.
     watched: Vec<OwnedFd>,
-    /// The hosts that were asked for: a few for each operation, where redirects lead on.
+    /// The hosts that were asked for, [`HOSTS`] at most: a worker may name as many as it likes.
     hosts: BTreeSet<Box<str>>,
 }
+
+/// How many hosts are known again when they are asked for another time.
+const HOSTS: usize = 4096;
 
 /// What has happened so far.
 #[derive(Debug, Default)]
@@ -113,9 +116,15 @@ impl State {
 
     /// This host is about to be asked for: policies that count hosts are asked with it among them.
     pub(crate) fn names_host(&mut self, host: &str) {
-        if self.hosts.insert(host.into()) {
-            self.spent().hosts += 1;
+        if self.hosts.contains(host) {
+            return;
         }
+        // Beyond that each counts anew: more than there were, never fewer.
+        if self.hosts.len() < HOSTS {
+            self.hosts.insert(host.into());
+        }
+        let spent = self.spent();
+        spent.hosts = spent.hosts.saturating_add(1);
     }
 
     /// The program that speaks on the network.
