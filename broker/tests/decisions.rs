@@ -170,8 +170,11 @@ proptest! {
             stores.push(store(&more.concat()));
         }
         let mut authorizer = Authorizer::new(principal, stores);
+        let could_do = authorizer.could_do();
         for demand in demands {
             let full = authorizer.decide_full(&demand);
+            let is_allowed = matches!(full, Decision::Allowed { .. });
+            prop_assert!(!is_allowed || could_do.contains(&demand.action), "could not: {:?}\n{}", demand, policies.concat());
             prop_assert_eq!(&authorizer.decide_indexed(&demand), &full, "{:?}\n{}", demand, policies.concat());
             prop_assert_eq!(&authorizer.decide(&demand), &full, "remembered: {:?}\n{}", demand, policies.concat());
         }
@@ -207,6 +210,25 @@ proptest! {
             prop_assert_eq!(derived, allowed, "{:?}\n{}{}\n{:#?}", demand, policies.concat(), more.concat(), explanation);
         }
     }
+}
+
+#[test]
+fn what_somebody_could_do_is_what_permits_for_them_speak_of() {
+    let principal = Principal { name: "ana".into(), uid: 7, gid: 7, gids: vec![7], groups: vec!["ops".into()] };
+    let could_do = |texts: &[&str]| {
+        let mut actions = Authorizer::new(principal.clone(), texts.iter().map(|text| store(text)).collect()).could_do();
+        actions.sort_unstable();
+        actions
+    };
+    let read = "permit(principal in Group::\"ops\", action == file_system::Action::\"read\", resource);";
+    let stat =
+        "permit(principal, action, resource is file_system::File) when { action == file_system::Action::\"stat\" };";
+    let others = "permit(principal == User::\"bob\", action, resource);";
+    let none = "permit(principal, action == file_system::Action::\"write\", resource is Robot);";
+    assert_eq!(could_do(&[&[read, stat, others, none].concat()]), [Action::FileRead, Action::FileStat]);
+    assert_eq!(could_do(&[ALL, read]), [Action::FileRead]);
+    assert_eq!(could_do(&[ALL]).len(), Action::ALL.len());
+    assert_eq!(could_do(&[]), []);
 }
 
 /// Whether a store allows, by the parts that its policies are said to have.

@@ -4,9 +4,10 @@
 //! a policy at all: where nothing is there, or a link is on the way, the attributes are missing.
 
 use super::demand::{Demand, Object, Resource};
+use super::inspected::Inspected;
 use crate::plan::{self, Node, Seen};
 use crate::sys::fs;
-use cedar_policy::{Effect, Policy, RestrictedExpression};
+use cedar_policy::{Effect, RestrictedExpression};
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use nix::unistd::{Gid, Group, Uid, User};
@@ -100,45 +101,40 @@ fn group(gid: u32) -> String {
 
 /// Whether a policy reads the value of an attribute of these names, of whatever it has. A `forbid` does so already where it
 /// asks whether there is one: it must not miss what it is meant for.
-pub(super) fn are_read_by(policy: &Policy) -> bool {
-    if !policy.has_non_scope_constraint() {
-        return false;
-    }
-    let operators: &[&str] = if policy.effect() == Effect::Forbid { &[".", "has"] } else { &["."] };
-    // A policy that cannot be looked into may read anything.
-    policy.to_json().map_or(true, |json| reads(&json, operators, NAMES))
+pub(super) fn are_read_by(policy: &Inspected<'_>) -> bool {
+    let operators: &[&str] = if policy.policy.effect() == Effect::Forbid { &[".", "has"] } else { &["."] };
+    policy.may(|conditions| reads(conditions, operators, NAMES))
 }
 
 /// Whether a policy reads, or asks for, an attribute that tells of an address.
-pub(super) fn of_an_address_are_read_by(policy: &Policy) -> bool {
-    policy.has_non_scope_constraint()
-        && policy.to_json().map_or(true, |json| reads(&json, &[".", "has"], OF_AN_ADDRESS))
+pub(super) fn of_an_address_are_read_by(policy: &Inspected<'_>) -> bool {
+    policy.may(|conditions| reads(conditions, &[".", "has"], OF_AN_ADDRESS))
 }
 
 /// Whether a policy asks whether there is an attribute that tells of an address.
-pub(super) fn of_an_address_are_asked_for_by(policy: &Policy) -> bool {
-    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json, &["has"], OF_AN_ADDRESS))
+pub(super) fn of_an_address_are_asked_for_by(policy: &Inspected<'_>) -> bool {
+    policy.may(|conditions| reads(conditions, &["has"], OF_AN_ADDRESS))
 }
 
 /// Whether a policy may say another thing of an object where that has another path: it reads more of its resource than its type
 /// and what goes along with it.
-pub(super) fn of_a_place_are_read_by(policy: &Policy) -> bool {
+pub(super) fn of_a_place_are_read_by(policy: &Inspected<'_>) -> bool {
     use cedar_policy::ResourceConstraint::{Any, Is};
-    !matches!(policy.resource_constraint(), Any | Is(_)) || uses(policy, "resource", NAMES)
+    !matches!(policy.policy.resource_constraint(), Any | Is(_)) || uses(policy, "resource", NAMES)
 }
 
 /// Whether a policy reads more of the context than what it tells of the run.
-pub(super) fn more_context_is_read_by(policy: &Policy) -> bool {
+pub(super) fn more_context_is_read_by(policy: &Inspected<'_>) -> bool {
     uses(policy, "context", &["session"])
 }
 
 /// Whether the conditions of a policy read the action.
-pub(super) fn the_action_is_read_by(policy: &Policy) -> bool {
+pub(super) fn the_action_is_read_by(policy: &Inspected<'_>) -> bool {
     uses(policy, "action", &[])
 }
 
 /// Whether the conditions of a policy use a variable other than for these attributes, and to ask of what type it is.
-fn uses(policy: &Policy, variable: &str, but: &[&str]) -> bool {
+fn uses(policy: &Inspected<'_>, variable: &str, but: &[&str]) -> bool {
     fn uses(expression: &Value, variable: &str, but: &[&str]) -> bool {
         match expression {
             Value::Array(items) => items.iter().any(|item| uses(item, variable, but)),
@@ -156,9 +152,7 @@ fn uses(policy: &Policy, variable: &str, but: &[&str]) -> bool {
             _ => false,
         }
     }
-    // A policy that cannot be looked into may read anything.
-    let conditions = || policy.to_json().ok()?.get("conditions").map(|conditions| uses(conditions, variable, but));
-    policy.has_non_scope_constraint() && conditions().unwrap_or(true)
+    policy.may(|conditions| uses(conditions, variable, but))
 }
 
 fn reads(expression: &Value, operators: &[&str], attributes: &[&str]) -> bool {
@@ -175,7 +169,7 @@ fn reads(expression: &Value, operators: &[&str], attributes: &[&str]) -> bool {
 }
 
 /// Whether a policy reads this part of the context.
-pub(super) fn reads_context(policy: &Policy, part: &str) -> bool {
+pub(super) fn reads_context(policy: &Inspected<'_>, part: &str) -> bool {
     fn reads(expression: &Value, part: &str) -> bool {
         match expression {
             Value::Array(items) => items.iter().any(|item| reads(item, part)),
@@ -189,16 +183,21 @@ pub(super) fn reads_context(policy: &Policy, part: &str) -> bool {
             _ => false,
         }
     }
-    policy.to_json().is_ok_and(|json| reads(&json, part))
+    policy.does(|conditions| reads(conditions, part))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cedar_policy::Policy;
+
+    fn inspect(text: &str, is_such: impl FnOnce(&Inspected<'_>) -> bool) -> bool {
+        is_such(&Inspected::new(&Policy::parse(None, text).unwrap()))
+    }
 
     #[test]
     fn finds_policies_that_mean_a_place() {
-        let means = |text: &str| of_a_place_are_read_by(&Policy::parse(None, text).unwrap());
+        let means = |text: &str| inspect(text, of_a_place_are_read_by);
         let when = |body: &str| means(&format!("forbid(principal, action, resource) when {{ {body} }};"));
         assert!(means("forbid(principal, action, resource == T::\"/a\");"));
         assert!(means("forbid(principal, action, resource is T in T::\"/a\");"));
@@ -215,7 +214,7 @@ mod tests {
     fn finds_policies_that_read_the_context() {
         let reads = |body: &str| {
             let text = format!("forbid(principal, action, resource) when {{ {body} }};");
-            more_context_is_read_by(&Policy::parse(None, &text).unwrap())
+            inspect(&text, more_context_is_read_by)
         };
         assert!(reads("context.destination.path == \"/a\""));
         assert!(reads("context has user"));
@@ -226,7 +225,7 @@ mod tests {
     fn finds_policies_that_read_attributes() {
         let reads = |body: &str| {
             let text = format!("permit(principal, action, resource) when {{ {body} }};");
-            are_read_by(&Policy::parse(None, text).unwrap())
+            inspect(&text, are_read_by)
         };
         assert!(reads("resource has owner && resource.owner == \"root\""));
         assert!(reads("true && (if resource.mode == 1 then true else false)"));
@@ -235,7 +234,7 @@ mod tests {
         assert!(!reads("!(resource has owner)"));
         assert!(!reads("resource has path"));
         let forbid = "forbid(principal, action, resource) when { resource has owner };";
-        assert!(are_read_by(&Policy::parse(None, forbid).unwrap()));
-        assert!(!are_read_by(&Policy::parse(None, "permit(principal, action, resource);").unwrap()));
+        assert!(inspect(forbid, are_read_by));
+        assert!(!inspect("permit(principal, action, resource);", are_read_by));
     }
 }

@@ -6,12 +6,13 @@
 //! reading stops at the first whose evaluation might fail or whose shape is not known here.
 
 use super::entity::Facts;
-use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+use super::inspected::Inspected;
+use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
 use serde_json::Value;
 use std::str::FromStr;
 
 /// A variable of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Variable {
     Principal,
     Action,
@@ -19,7 +20,7 @@ pub(super) enum Variable {
 }
 
 /// One necessary condition. None of them can fail to evaluate, but for the path of what has none: there it counts as held.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Condition {
     /// The variable is one of these.
     IsOneOf(Variable, Vec<EntityUid>),
@@ -34,6 +35,19 @@ pub(super) enum Condition {
 }
 
 impl Condition {
+    /// Whether it is about this variable.
+    pub(super) fn is_of(&self, variable: Variable) -> bool {
+        match self {
+            Condition::IsOneOf(own, _) | Condition::IsIn(own, _) | Condition::IsA(own, _) => *own == variable,
+            Condition::Path(_) | Condition::PathPrefix(_) => variable == Variable::Resource,
+        }
+    }
+
+    /// Whether it is about a type.
+    pub(super) fn is_a_type(&self) -> bool {
+        matches!(self, Condition::IsA(..))
+    }
+
     /// Whether it holds.
     pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
         match self {
@@ -50,7 +64,7 @@ impl Condition {
 }
 
 impl Facts<'_> {
-    fn entity(&self, variable: Variable) -> &EntityUid {
+    pub(super) fn entity(&self, variable: Variable) -> &EntityUid {
         match variable {
             Variable::Principal => self.principal,
             Variable::Action => self.action,
@@ -58,7 +72,7 @@ impl Facts<'_> {
         }
     }
 
-    fn above(&self, variable: Variable) -> impl Iterator<Item = &EntityUid> {
+    pub(super) fn above(&self, variable: Variable) -> impl Iterator<Item = &EntityUid> {
         match variable {
             Variable::Principal => self.groups,
             Variable::Action => std::slice::from_ref(self.action_group),
@@ -70,7 +84,8 @@ impl Facts<'_> {
 
 /// The necessary conditions of a policy, in the order in which they are evaluated, and whether they are all of it: then it
 /// applies where they hold, and only there.
-pub(super) fn analyse(policy: &Policy) -> (Vec<Condition>, bool) {
+pub(super) fn analyse(inspected: &Inspected<'_>) -> (Vec<Condition>, bool) {
+    let Inspected { policy, .. } = inspected;
     use Condition::{IsA, IsIn, IsOneOf};
     let mut found = Vec::new();
     let mut all = Reading { goes_on: true, whole: true };
@@ -97,13 +112,10 @@ pub(super) fn analyse(policy: &Policy) -> (Vec<Condition>, bool) {
             found.extend([IsA(Variable::Resource, kind), IsIn(Variable::Resource, vec![uid])]);
         }
     }
-    if policy.has_non_scope_constraint() {
-        let json = policy.to_json().ok();
-        let clauses = json.as_ref().and_then(|json| json.get("conditions")).and_then(Value::as_array);
-        all.whole = clauses.is_some();
-        for clause in clauses.into_iter().flatten() {
-            all = all.then(|| read_clause(clause, &mut found));
-        }
+    let clauses = inspected.clauses();
+    all.whole = clauses.is_some();
+    for clause in clauses.into_iter().flatten() {
+        all = all.then(|| read_clause(clause, &mut found));
     }
     (found, all.whole)
 }
@@ -254,9 +266,10 @@ fn is_path(expression: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cedar_policy::Policy;
 
     fn conditions(text: &str) -> Vec<String> {
-        let (found, _) = analyse(&Policy::parse(None, text).unwrap());
+        let (found, _) = analyse(&Inspected::new(&Policy::parse(None, text).unwrap()));
         found.iter().map(|condition| format!("{condition:?}").split('(').next().unwrap().to_owned()).collect()
     }
 
@@ -293,6 +306,6 @@ mod tests {
         let policy =
             Policy::parse(None, "permit(principal, action, resource) when { resource.path like \"/a\\*b/*c\" };")
                 .unwrap();
-        assert_eq!(analyse(&policy).0, [Condition::PathPrefix("/a*b/".into())]);
+        assert_eq!(analyse(&Inspected::new(&policy)).0, [Condition::PathPrefix("/a*b/".into())]);
     }
 }

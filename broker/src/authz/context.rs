@@ -1,8 +1,9 @@
 //! What policy is told besides action and resource, in Cedar's terms.
 
 use super::demand::{Context, ProgramContext};
-use super::entity::{EntityError, type_name, uid};
+use super::entity::{EntityError, uid};
 use super::session::Session;
+use super::vocabulary::Vocabulary;
 use cedar_policy::{Context as CedarContext, Entity, EntityUid, RestrictedExpression};
 use rex_protocol::fs::Argument;
 use rex_protocol::path::AbsPath;
@@ -35,8 +36,9 @@ fn destination(path: &AbsPath) -> Result<RestrictedExpression, EntityError> {
 type Parts = (Vec<(String, RestrictedExpression)>, Vec<Entity>);
 
 fn of_program(program: &ProgramContext) -> Result<Parts, EntityError> {
-    let arguments = uid(&type_name("file_system::Arguments")?, "arguments");
-    let environment = uid(&type_name("file_system::Environment")?, "environment");
+    let vocabulary = Vocabulary::get()?;
+    let arguments = uid(vocabulary.kind("file_system::Arguments")?, "arguments");
+    let environment = uid(vocabulary.kind("file_system::Environment")?, "environment");
     let entities = vec![of_arguments(&arguments, &program.arguments)?, of_environment(&environment, program)?];
     let reference = |uid: EntityUid| RestrictedExpression::new_entity_uid(uid);
     let (user, uid) = &program.user;

@@ -13,20 +13,19 @@ pub use relocate::{Entry, Relocation};
 use super::attributes::{self, Attributes};
 use super::demand::{Context, Decision, Demand, Granted, Principal, Resource, denied};
 use super::entity::{EntityError, Facts, Fixed};
+use super::inspected::Inspected;
 use super::load::PolicyStore;
 use super::reach::{self, Power, Reach};
 use super::session::{Session, Spent, Via};
 use super::told::Decided;
 use cedar_policy::{
-    Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityTypeName, EntityUid, PolicySet, Request,
-    Response,
+    Authorizer as Cedar, Decision as CedarDecision, Effect, Entities, EntityUid, PolicySet, Request, Response,
 };
 use rex_protocol::failure::{Denial, FailureKind};
 use rex_protocol::text::Text;
 use rex_protocol::{Action, Failure};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::str::FromStr;
 
 /// How many sets of candidates are kept ready for the next decision.
 const KEPT: usize = 256;
@@ -192,46 +191,39 @@ impl Authorizer {
 
     /// As [`Self::decide`], evaluated anew by the policies that the index finds: for benches of just that.
     pub fn decide_indexed(&mut self, demand: &Demand) -> Decision {
-        self.judge(demand, Self::candidates_of)
+        self.judge(demand, Evaluated::Candidates)
     }
 
     /// As [`Self::decide`], by evaluating every policy: for tests, and for explanations that must not depend on the index.
     pub fn decide_full(&mut self, demand: &Demand) -> Decision {
-        self.judge(demand, |authorizer, at, _| authorizer.stores.get(at).map(|store| store.all()))
+        self.judge(demand, Evaluated::All)
     }
 
     /// How far each store could ever let its caller go by `action` on what a resource like `kind` stands for, in the order of
     /// the stores: what a program that the caller starts may do by itself, with this power.
     pub fn reaches(&self, action: Action, kind: &str, power: Power) -> Vec<Reach> {
-        let group = format!("{}::Action::\"{}\"", action.namespace(), action.group());
-        self.ask_stores([&action.to_string(), &group], kind, power).unwrap_or_else(|_| vec![Reach::default()])
+        self.ask_stores(action, kind, power).unwrap_or_else(|_| vec![Reach::default()])
     }
 
     /// The actions that all stores could let the caller do, each to something.
     pub fn could_do(&self) -> Vec<Action> {
         let Ok(fixed) = &self.fixed else { return Vec::new() };
-        let could = |action: Action| {
-            let parts = fixed.action(action).ok()?;
-            let action = [&parts.uid, &parts.group];
-            Some(self.stores.iter().all(|store| reach::could_grant(store.index(), fixed, action)))
-        };
-        Action::ALL.iter().copied().filter(|action| could(*action) == Some(true)).collect()
+        let each = self.stores.iter().map(|store| store.index().powers().of(fixed));
+        let all = each.reduce(|before, next| before.intersection(&next).copied().collect());
+        all.into_iter().flatten().collect()
     }
 
     /// Whether every store allows `connect` on all of the network.
     pub fn connects_everywhere(&self) -> bool {
-        let action = ["network::Action::\"connect\"", "network::Action::\"NetworkAction\""];
-        self.ask_stores(action, "network::url", Power::User)
+        self.ask_stores(Action::Connect, "network::url", Power::User)
             .is_ok_and(|stores| stores.iter().all(|reach| reach.everywhere))
     }
 
-    /// An action comes with its group.
-    fn ask_stores(&self, action: [&str; 2], kind: &str, power: Power) -> Result<Vec<Reach>, EntityError> {
+    fn ask_stores(&self, action: Action, kind: &str, power: Power) -> Result<Vec<Reach>, EntityError> {
         let fixed = self.fixed.as_ref().map_err(EntityError::new)?;
-        let [action, group] = action.map(|uid| EntityUid::from_str(uid).map_err(EntityError::new));
-        let (action, group) = (action?, group?);
-        let kind = EntityTypeName::from_str(kind).map_err(EntityError::new)?;
-        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, [&action, &group], &kind, power)).collect())
+        let (action, kind) = (fixed.action(action)?, fixed.kind(kind)?);
+        let action = [&action.uid, &action.group];
+        Ok(self.stores.iter().map(|store| reach::of(store.index(), fixed, action, kind, power)).collect())
     }
 
     /// Whether a policy of the first store, the one that the caller cannot bring, allows `demand` and reads this
@@ -239,14 +231,15 @@ impl Authorizer {
     pub fn is_allowed_knowing(&mut self, demand: &Demand, part: &str) -> bool {
         (self.seen, self.sensitive) = (Attributes::default(), false);
         // Each store by itself: policies of another may bear the same ids.
-        let Ok(Some(Ok(policies))) = self.verdicts(demand, Self::candidates_of).map(|stores| stores.into_iter().next())
+        let Ok(Some(Ok(policies))) =
+            self.verdicts(demand, Evaluated::Candidates).map(|stores| stores.into_iter().next())
         else {
             return false;
         };
         let Some(store) = self.stores.first() else { return false };
         let rows = store.index().rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
         let deciding = rows.filter(|row| policies.contains(&row.policy.id().to_string()));
-        deciding.into_iter().any(|row| attributes::reads_context(&row.policy, part))
+        deciding.into_iter().any(|row| attributes::reads_context(&Inspected::new(&row.policy), part))
     }
 
     /// Denies a demand because of these policies.
@@ -310,7 +303,7 @@ impl Authorizer {
 
     /// The policies of the first store that forbids this, if one does.
     fn forbidden(&mut self, demand: &Demand) -> Option<Vec<String>> {
-        match self.verdicts(demand, Self::candidates_of) {
+        match self.verdicts(demand, Evaluated::Candidates) {
             Ok(verdicts) => verdicts.into_iter().filter_map(Result::err).find(|by| !by.is_empty()),
             Err(error) => {
                 tracing::error!("{error}");
@@ -319,12 +312,8 @@ impl Authorizer {
         }
     }
 
-    fn judge(
-        &mut self,
-        demand: &Demand,
-        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
-    ) -> Decision {
-        let verdicts = self.verdicts(demand, policies).unwrap_or_else(|error| {
+    fn judge(&mut self, demand: &Demand, evaluated: Evaluated) -> Decision {
+        let verdicts = self.verdicts(demand, evaluated).unwrap_or_else(|error| {
             tracing::error!("{error}");
             Vec::new()
         });
@@ -341,15 +330,11 @@ impl Authorizer {
     }
 
     /// What each store says: the policies that allow, or those that deny.
-    fn verdicts(
-        &mut self,
-        demand: &Demand,
-        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
-    ) -> Result<Vec<Verdict>, EntityError> {
+    fn verdicts(&mut self, demand: &Demand, evaluated: Evaluated) -> Result<Vec<Verdict>, EntityError> {
         // The fixed parts are taken out for the time of the decision, so that what they lend does not hold on to all of this.
         let fixed = std::mem::replace(&mut self.fixed, Err(EntityError::in_use()));
         let verdicts = match &fixed {
-            Ok(fixed) => self.verdicts_with(fixed, demand, policies),
+            Ok(fixed) => self.verdicts_with(fixed, demand, evaluated),
             Err(error) => Err(EntityError::new(error)),
         };
         self.fixed = fixed;
@@ -360,17 +345,23 @@ impl Authorizer {
         &mut self,
         fixed: &Fixed,
         demand: &Demand,
-        policies: impl Fn(&mut Self, usize, &Facts<'_>) -> Option<Rc<PolicySet>>,
+        evaluated: Evaluated,
     ) -> Result<Vec<Verdict>, EntityError> {
         let facts = fixed.facts(demand)?;
         let attributes = if self.reads_attributes { attributes::of(demand) } else { Attributes::default() };
         self.seen = attributes.clone();
         // Tests hold requests against the schema, which demands it.
         let session = Some(&self.session).filter(|_| self.reads_session || cfg!(test));
-        let (request, entities) = fixed.request(demand, &facts, &attributes, session)?;
+        let all = evaluated == Evaluated::All;
+        let matters = |above: &EntityUid| all || self.stores.iter().any(|store| store.index().names(above));
+        let (request, entities) = fixed.request(demand, &facts, &attributes, session, matters)?;
         let mut verdicts = Vec::with_capacity(self.stores.len());
         for at in 0..self.stores.len() {
-            let set = policies(self, at, &facts).ok_or_else(|| EntityError::new("a store without its policies"))?;
+            let set = match evaluated {
+                Evaluated::Candidates => self.candidates_of(at, &facts),
+                Evaluated::All => self.stores.get(at).map(|store| store.all()),
+            };
+            let set = set.ok_or_else(|| EntityError::new("a store without its policies"))?;
             verdicts.push(self.evaluate(at, &request, &set, &entities));
         }
         Ok(verdicts)
@@ -435,6 +426,15 @@ impl Authorizer {
         }
         forbids
     }
+}
+
+/// What Cedar is given for a decision.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evaluated {
+    /// The policies that can matter, and what they name of what the resource is in.
+    Candidates,
+    /// All of both.
+    All,
 }
 
 /// The policies of a store that allow, or those that deny.

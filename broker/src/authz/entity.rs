@@ -2,13 +2,14 @@
 
 use super::attributes::Attributes;
 use super::context;
-use super::demand::{DIR, Demand, FILE, Principal, Resource};
+use super::demand::{DIR, Demand, FILE, Principal};
 use super::memberships::Memberships;
 use super::session::Session;
 use super::setting::{self, KEY};
+use super::vocabulary::{ActionParts, Vocabulary};
 use cedar_policy::{Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use rex_protocol::Action;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -33,15 +34,8 @@ pub(super) struct Fixed {
     pub(super) principal: EntityUid,
     pub(super) groups: Vec<EntityUid>,
     principal_entity: Entity,
-    actions: HashMap<Action, ActionParts>,
-    types: HashMap<&'static str, EntityTypeName>,
+    vocabulary: &'static Vocabulary,
     memberships: Rc<Memberships>,
-}
-
-pub(super) struct ActionParts {
-    pub(super) uid: EntityUid,
-    pub(super) group: EntityUid,
-    entity: Entity,
 }
 
 /// The parts of one request that policies speak of.
@@ -60,9 +54,10 @@ pub(super) struct Facts<'a> {
 impl Fixed {
     /// For a principal that is in its groups, and in those that these memberships add.
     pub(super) fn new(principal: &Principal, memberships: Rc<Memberships>) -> Result<Self, EntityError> {
-        let uid = uid(&type_name("User")?, &principal.name);
-        let group_type = type_name("Group")?;
-        let own: Vec<_> = principal.groups.iter().map(|name| self::uid(&group_type, name)).collect();
+        let vocabulary = Vocabulary::get()?;
+        let uid = uid(vocabulary.kind("User")?, &principal.name);
+        let group_type = vocabulary.kind("Group")?;
+        let own: Vec<_> = principal.groups.iter().map(|name| self::uid(group_type, name)).collect();
         let added = std::iter::once(&uid).chain(&own).flat_map(|uid| memberships.above(uid)).cloned();
         let groups: BTreeSet<_> = own.iter().cloned().chain(added).collect();
         let groups: Vec<_> = groups.into_iter().collect();
@@ -72,16 +67,7 @@ impl Fixed {
         ]);
         let parents = groups.iter().cloned().collect();
         let principal_entity = Entity::new(uid.clone(), attributes, parents).map_err(EntityError::new)?;
-        let mut actions = HashMap::new();
-        for &action in Action::ALL {
-            let kind = type_name(&format!("{}::Action", action.namespace()))?;
-            let (uid, group) = (self::uid(&kind, action.name()), self::uid(&kind, action.group()));
-            let entity = Entity::new_no_attrs(uid.clone(), HashSet::from([group.clone()]));
-            actions.insert(action, ActionParts { uid, group, entity });
-        }
-        let types = Resource::TYPES.iter().chain(&[KEY]).map(|name| Ok((*name, type_name(name)?)));
-        let types = types.collect::<Result<_, EntityError>>()?;
-        Ok(Self { principal: uid, groups, principal_entity, actions, types, memberships })
+        Ok(Self { principal: uid, groups, principal_entity, vocabulary, memberships })
     }
 
     /// What a demand is about, in Cedar's terms.
@@ -106,25 +92,27 @@ impl Fixed {
         })
     }
 
-    fn kind(&self, name: &str) -> Result<&EntityTypeName, EntityError> {
-        self.types.get(name).ok_or_else(|| EntityError::new("a resource without a type"))
+    pub(super) fn kind(&self, name: &str) -> Result<&EntityTypeName, EntityError> {
+        self.vocabulary.kind(name)
     }
 
     /// The request and the entities it is about: the principal in its groups, the action in its group, and the
-    /// resource directly in every directory above it.
+    /// resource directly in every directory above it, as far as `matters` says that it makes a difference: to put an entity into
+    /// others takes Cedar longer than to evaluate a policy.
     pub(super) fn request(
         &self,
         demand: &Demand,
         facts: &Facts<'_>,
         attributes: &Attributes,
         session: Option<&Session>,
+        matters: impl Fn(&EntityUid) -> bool,
     ) -> Result<(Request, Entities), EntityError> {
         let action = self.action(demand.action)?;
         let mut attributes = attributes.for_entity();
         let path = facts.path.clone().map(|path| ("path", RestrictedExpression::new_string(path)));
         let known = demand.resource.attributes().into_iter().chain(path);
         attributes.extend(known.map(|(name, value)| (name.to_owned(), value)));
-        let parents = facts.ancestors.iter().cloned().collect();
+        let parents = facts.ancestors.iter().filter(|above| matters(above)).cloned().collect();
         let resource = Entity::new(facts.resource.clone(), attributes, parents).map_err(EntityError::new)?;
         let (context, of_context) = context::of(&demand.context, session)?;
         let entities = [self.principal_entity.clone(), action.entity.clone(), resource].into_iter().chain(of_context);
@@ -139,21 +127,16 @@ impl Fixed {
 
     /// Every action, with its group.
     pub(super) fn actions(&self) -> impl Iterator<Item = (Action, [&EntityUid; 2])> {
-        self.actions.iter().map(|(action, parts)| (*action, [&parts.uid, &parts.group]))
-    }
-
-    /// The types of resources.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = &EntityTypeName> {
-        self.types.values()
+        self.vocabulary.actions().map(|(action, parts)| (action, [&parts.uid, &parts.group]))
     }
 
     /// The types of what has a path.
     pub(super) fn kinds_with_a_path(&self) -> impl Iterator<Item = &EntityTypeName> {
-        [DIR, FILE].into_iter().filter_map(|name| self.types.get(name))
+        [DIR, FILE].into_iter().filter_map(|name| self.kind(name).ok())
     }
 
     pub(super) fn action(&self, action: Action) -> Result<&ActionParts, EntityError> {
-        self.actions.get(&action).ok_or_else(|| EntityError::new("an action without an entity"))
+        self.vocabulary.action(action)
     }
 }
 

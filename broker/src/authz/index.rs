@@ -1,23 +1,26 @@
-//! Which policies can matter to a request, found by its resource instead of by trying all.
+//! Which policies can matter to a request, found by what it is about instead of by trying all.
 
-use super::conditions::{Condition, Variable, analyse};
+use super::conditions::{Condition, analyse};
 use super::entity::Facts;
+use super::inspected::Inspected;
+use super::keys::ByKey;
 use super::parts::{Part, parts};
+use super::powers::Powers;
 use super::{attributes, session};
 use cedar_policy::{EntityUid, Policy, PolicyId};
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-/// Policies by what their resource must be.
+/// Policies by one of the conditions that each has.
 #[derive(Debug)]
 pub(super) struct Index {
     rows: Vec<Row>,
-    /// By an entity that the resource must be or be in.
-    by_entity: HashMap<EntityUid, Vec<usize>>,
-    /// By the directory, with its slash, that the resource's path must begin with.
-    by_prefix: HashMap<String, Vec<usize>>,
-    /// Those that any resource may concern.
+    by_key: ByKey,
+    /// Those without a condition to find them by.
     rest: Vec<usize>,
+    powers: Powers,
+    /// Every entity that some policy names.
+    named: HashSet<EntityUid>,
     /// Whether some policy reads an attribute that an object has besides its path.
     reads_attributes: bool,
     /// Whether some policy reads what the run is like and has done.
@@ -40,6 +43,10 @@ pub(super) struct Row {
     pub(super) reads_context: bool,
     /// Whether its conditions may say another thing for another action.
     pub(super) reads_action: bool,
+    /// Whether it reads what a run has done so far.
+    pub(super) reads_counters: bool,
+    /// Whether it permits by the key of an SSH connection whoever the caller is.
+    pub(super) trusts_any_key: bool,
     /// Whether it says that the arguments of what it speaks of are secret.
     pub(super) sensitive: bool,
     parts: OnceCell<Result<Vec<Part>, String>>,
@@ -57,44 +64,52 @@ impl Index {
     pub(super) fn new<'a>(policies: impl Iterator<Item = &'a Policy>, is_rail: impl Fn(&PolicyId) -> bool) -> Self {
         let mut index = Self {
             rows: Vec::new(),
-            by_entity: HashMap::new(),
-            by_prefix: HashMap::new(),
+            by_key: ByKey::default(),
             rest: Vec::new(),
+            powers: Powers::default(),
+            named: HashSet::new(),
             reads_attributes: false,
             reads_session: false,
         };
-        for (at, policy) in policies.enumerate() {
-            index.reads_attributes |= attributes::are_read_by(policy);
-            index.reads_session |= session::is_read_by(policy);
-            let (conditions, whole) = analyse(policy);
-            match conditions.iter().find_map(key) {
-                Some(Key::Entities(uids)) => {
-                    for uid in uids {
-                        index.by_entity.entry(uid.clone()).or_default().push(at);
-                    }
-                }
-                Some(Key::Prefix(prefix)) => index.by_prefix.entry(prefix.to_owned()).or_default().push(at),
-                None => index.rest.push(at),
-            }
-            let reads_address = attributes::of_an_address_are_read_by(policy);
+        for policy in policies {
+            let inspected = Inspected::new(policy);
+            index.named.extend(policy.entity_literals());
+            index.reads_attributes |= attributes::are_read_by(&inspected);
+            index.reads_session |= session::is_read_by(&inspected);
+            let (conditions, whole) = analyse(&inspected);
             index.rows.push(Row {
                 policy: policy.clone(),
                 conditions,
                 whole,
                 rail: is_rail(policy.id()),
-                reads_address,
-                reads_place: attributes::of_a_place_are_read_by(policy),
-                reads_context: attributes::more_context_is_read_by(policy),
-                reads_action: attributes::the_action_is_read_by(policy),
+                reads_address: attributes::of_an_address_are_read_by(&inspected),
+                reads_place: attributes::of_a_place_are_read_by(&inspected),
+                reads_context: attributes::more_context_is_read_by(&inspected),
+                reads_action: attributes::the_action_is_read_by(&inspected),
+                reads_counters: session::counters_are_read_by(&inspected),
+                trusts_any_key: session::trusts_any_callers_key(&inspected),
                 sensitive: policy.annotation("sensitive").is_some(),
                 parts: OnceCell::new(),
             });
         }
+        (index.by_key, index.rest) = ByKey::of(&index.rows);
+        index.powers = Powers::new(&index.rows);
         index
     }
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether some policy names this entity: whether anything is in others makes no difference, as policies can only
+    /// compare with what they name, with the principal, and with what the context names.
+    pub(super) fn names(&self, uid: &EntityUid) -> bool {
+        self.named.contains(uid)
+    }
+
+    /// What they could let whom do.
+    pub(super) fn powers(&self) -> &Powers {
+        &self.powers
     }
 
     pub(super) fn reads_attributes(&self) -> bool {
@@ -116,19 +131,7 @@ impl Index {
             found.extend(rows.iter().filter(holds).copied());
         };
         consider(&self.rest);
-        for entity in std::iter::once(&facts.resource).chain(&facts.ancestors) {
-            consider(self.by_entity.get(entity).map_or(&[], Vec::as_slice));
-        }
-        match &facts.path {
-            Some(path) => {
-                for (slash, _) in path.match_indices('/') {
-                    let prefix = path.get(..=slash).unwrap_or_default();
-                    consider(self.by_prefix.get(prefix).map_or(&[], Vec::as_slice));
-                }
-            }
-            // Those fail to evaluate, unless something before that says no.
-            None => self.by_prefix.values().for_each(|rows| consider(rows)),
-        }
+        self.by_key.find(facts, consider);
         found.sort_unstable();
         // A policy that names several entities is found by each of them.
         found.dedup();
@@ -148,23 +151,5 @@ impl Index {
     /// The policy of a number.
     pub(super) fn policy(&self, at: usize) -> Option<&Policy> {
         self.rows.get(at).map(|row| &row.policy)
-    }
-}
-
-enum Key<'a> {
-    Entities(&'a [EntityUid]),
-    Prefix(&'a str),
-}
-
-/// What a condition lets a policy be found by.
-fn key(condition: &Condition) -> Option<Key<'_>> {
-    match condition {
-        Condition::IsOneOf(Variable::Resource, uids) | Condition::IsIn(Variable::Resource, uids) => {
-            Some(Key::Entities(uids))
-        }
-        Condition::Path(text) | Condition::PathPrefix(text) => {
-            text.rfind('/').and_then(|slash| text.get(..=slash)).map(Key::Prefix)
-        }
-        Condition::IsOneOf(..) | Condition::IsIn(..) | Condition::IsA(..) => None,
     }
 }

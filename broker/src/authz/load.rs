@@ -3,8 +3,8 @@
 use super::bounds;
 use super::index::Index;
 use super::memberships::Memberships;
+use super::plain;
 use super::schema::schema;
-use super::session;
 use super::warning::{self, PolicyWarning};
 use crate::digest::sha256;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, ValidationMode, Validator};
@@ -78,16 +78,16 @@ impl PolicyStore {
         for source in sources.iter().chain(rails) {
             add(source, &mut set, &mut places, &mut warnings)?;
         }
-        let (invalid, suspicious) = validate(&set, &places)?;
+        let is_rail =
+            |id: &PolicyId| places.get(id).is_some_and(|place| rails.is_some_and(|rails| place.file == rails.name));
+        let index = Index::new(set.policies(), is_rail);
+        let (invalid, suspicious) = validate(&set, &index, &places)?;
         warnings.extend(invalid);
         if strictness == Strictness::Strict && !warnings.is_empty() {
             let all: Vec<_> = warnings.iter().map(ToString::to_string).collect();
             return Err(PolicyError(all.join("\n")));
         }
         warnings.extend(suspicious);
-        let is_rail =
-            |id: &PolicyId| places.get(id).is_some_and(|place| rails.is_some_and(|rails| place.file == rails.name));
-        let index = Index::new(set.policies(), is_rail);
         let files: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), sha256([source.text.as_slice()]))).collect();
         let revision = revision(sources.iter().chain(rails));
@@ -158,7 +158,7 @@ impl PolicyStore {
 
     /// Whether a policy reads what a run has done so far; the rails do not.
     pub fn reads_counters(&self) -> bool {
-        self.index.rows().iter().any(|row| session::counters_are_read_by(&row.policy))
+        self.index.rows().iter().any(|row| row.reads_counters)
     }
 
     /// Whether a policy reads attributes of files and directories.
@@ -251,13 +251,16 @@ fn add(
 /// look like others.
 fn validate(
     set: &PolicySet,
+    index: &Index,
     places: &HashMap<PolicyId, Place>,
 ) -> Result<(Vec<PolicyWarning>, Vec<PolicyWarning>), PolicyError> {
+    let of_interest = set.policies().filter(|policy| !plain::is_plain(policy)).cloned();
+    let set = PolicySet::from_policies(of_interest).map_err(|error| PolicyError(error.to_string()))?;
     if set.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
     let schema = schema().map_err(|error| PolicyError(format!("the built-in schema cannot be used: {error}")))?;
-    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
     let mut invalid: Vec<_> =
         result.validation_errors().map(|error| warning::invalid(error, places.get(error.policy_id()))).collect();
     warning::one_of_a_kind(&mut invalid);
@@ -265,8 +268,8 @@ fn validate(
         .validation_warnings()
         .map(|warning| warning::suspicious(warning, places.get(warning.policy_id())))
         .collect();
-    let by_any_key = set.policies().filter(|policy| session::trusts_any_callers_key(policy));
-    suspicious.extend(by_any_key.map(|policy| warning::key_of_anybody(places.get(policy.id()))));
+    let by_any_key = index.rows().iter().filter(|row| row.trusts_any_key);
+    suspicious.extend(by_any_key.map(|row| warning::key_of_anybody(places.get(row.policy.id()))));
     suspicious.retain(|warning| !invalid.iter().any(|error| error.is_at_the_place_of(warning)));
     warning::one_of_a_kind(&mut suspicious);
     Ok((invalid, suspicious))

@@ -118,12 +118,6 @@ pub(super) fn of(index: &Index, fixed: &Fixed, action: [&EntityUid; 2], kind: &E
     reach
 }
 
-/// Whether some policy of `index` could let the principal do this to anything. The action comes with its group.
-pub(super) fn could_grant(index: &Index, fixed: &Fixed, action: [&EntityUid; 2]) -> bool {
-    let permits = index.rows().iter().filter(|row| row.policy.effect() == Effect::Permit);
-    permits.into_iter().any(|row| fixed.kinds().any(|kind| concerns(row, fixed, action, kind)))
-}
-
 /// The ids of the `forbid`s of `index` that name a place below `path` and not that itself.
 pub(super) fn forbids_inside(index: &Index, fixed: &Fixed, path: &AbsPath) -> Vec<String> {
     let all = Place::Below(path.clone());
@@ -164,18 +158,39 @@ pub(super) fn concerns(
     [action, action_group]: [&EntityUid; 2],
     kind: &EntityTypeName,
 ) -> bool {
-    row.conditions.iter().all(|condition| match condition {
+    row.conditions.iter().all(|condition| {
+        speaks_to(condition, fixed) && speaks_of(condition, [action, action_group]) && is_of_a(condition, kind)
+    })
+}
+
+/// Whether a condition leaves room for this principal.
+pub(super) fn speaks_to(condition: &Condition, fixed: &Fixed) -> bool {
+    match condition {
         Condition::IsOneOf(Variable::Principal, these) => these.contains(&fixed.principal),
         Condition::IsIn(Variable::Principal, these) => {
             these.contains(&fixed.principal) || fixed.groups.iter().any(|group| these.contains(group))
         }
         Condition::IsA(Variable::Principal, only) => only == fixed.principal.type_name(),
+        _ => true,
+    }
+}
+
+/// Whether a condition leaves room for this action, which comes with its group.
+pub(super) fn speaks_of(condition: &Condition, [action, action_group]: [&EntityUid; 2]) -> bool {
+    match condition {
         Condition::IsOneOf(Variable::Action, these) => these.contains(action),
         Condition::IsIn(Variable::Action, these) => these.contains(action) || these.contains(action_group),
         Condition::IsA(Variable::Action, only) => only == action.type_name(),
+        _ => true,
+    }
+}
+
+/// Whether a condition leaves room for resources of this type.
+pub(super) fn is_of_a(condition: &Condition, kind: &EntityTypeName) -> bool {
+    match condition {
         Condition::IsA(Variable::Resource, only) => only == kind,
         _ => true,
-    })
+    }
 }
 
 /// The places that a policy speaks of. `generously` it takes in what it might speak of; otherwise a condition that no place

@@ -5,7 +5,8 @@
 
 use super::context::{number, record, text};
 use super::entity::EntityError;
-use cedar_policy::{Effect, Policy, PrincipalConstraint, RestrictedExpression};
+use super::inspected::Inspected;
+use cedar_policy::{Effect, PrincipalConstraint, RestrictedExpression};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -114,22 +115,22 @@ fn date(time: Timestamp) -> RestrictedExpression {
 }
 
 /// Whether a policy reads the session, or the context as a whole.
-pub(super) fn is_read_by(policy: &Policy) -> bool {
-    // A policy that cannot be looked into may read anything.
-    policy.has_non_scope_constraint() && policy.to_json().map_or(true, |json| reads(&json))
+pub(super) fn is_read_by(policy: &Inspected<'_>) -> bool {
+    policy.may(reads)
 }
 
 /// Whether a policy reads what a run has done so far.
-pub(super) fn counters_are_read_by(policy: &Policy) -> bool {
-    let reads = |json: Value| COUNTERS.iter().any(|counter| mentions(&json, "attr", counter));
-    policy.has_non_scope_constraint() && policy.to_json().map_or(true, reads)
+pub(super) fn counters_are_read_by(policy: &Inspected<'_>) -> bool {
+    policy.may(|conditions| COUNTERS.iter().any(|counter| mentions(conditions, "attr", counter)))
 }
 
 /// Whether a policy permits by the key of an SSH connection whoever the caller is: a caller with a shell can claim any key.
-pub(super) fn trusts_any_callers_key(policy: &Policy) -> bool {
+pub(super) fn trusts_any_callers_key(inspected: &Inspected<'_>) -> bool {
+    let Inspected { policy, .. } = inspected;
     policy.effect() == Effect::Permit
         && matches!(policy.principal_constraint(), PrincipalConstraint::Any)
-        && policy.to_json().is_ok_and(|json| mentions(&json, "attr", "ssh_key") && !mentions(&json, "Var", "principal"))
+        && inspected
+            .does(|conditions| mentions(conditions, "attr", "ssh_key") && !mentions(conditions, "Var", "principal"))
 }
 
 /// Whether such a member with this value stands anywhere in it.
@@ -161,12 +162,13 @@ fn reads(expression: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cedar_policy::Policy;
 
     #[test]
     fn finds_policies_with_budgets() {
         let reads = |body: &str| {
             let text = format!("permit(principal, action, resource) when {{ {body} }};");
-            counters_are_read_by(&Policy::parse(None, text).unwrap())
+            counters_are_read_by(&Inspected::new(&Policy::parse(None, text).unwrap()))
         };
         assert!(reads("resource has owner || context.session.deleted < 20"));
         assert!(!reads("context.session.reason != \"deleted\""));
@@ -176,7 +178,7 @@ mod tests {
     fn finds_policies_that_read_the_session() {
         let reads = |body: &str| {
             let text = format!("permit(principal, action, resource) when {{ {body} }};");
-            is_read_by(&Policy::parse(None, text).unwrap())
+            is_read_by(&Inspected::new(&Policy::parse(None, text).unwrap()))
         };
         assert!(reads("context.session.deleted < 20"));
         assert!(reads("true && (if context has session then true else false)"));
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn finds_policies_that_take_a_key_from_anybody() {
-        let trusts = |text: &str| trusts_any_callers_key(&Policy::parse(None, text).unwrap());
+        let trusts = |text: &str| trusts_any_callers_key(&Inspected::new(&Policy::parse(None, text).unwrap()));
         let by_key = "when { context.session.ssh_key == \"SHA256:x\" };";
         assert!(trusts(&format!("permit(principal, action, resource) {by_key}")));
         assert!(!trusts(&format!("forbid(principal, action, resource) {by_key}")));

@@ -7,6 +7,7 @@
 
 use super::super::attributes::{self, Attributes};
 use super::super::demand::Demand;
+use super::super::inspected::Inspected;
 use super::super::load::PolicyStore;
 use super::{Authorizer, EntityError, Fixed};
 use cedar_policy::{AuthorizationError, Decision as CedarDecision, Effect, PolicySet};
@@ -54,7 +55,7 @@ impl Authorizer {
     ) -> Result<Result<(), Vec<String>>, EntityError> {
         let facts = fixed.facts(demand)?;
         let session = Some(&self.session).filter(|_| self.reads_session || cfg!(test));
-        let (request, entities) = fixed.request(demand, &facts, &Attributes::default(), session)?;
+        let (request, entities) = fixed.request(demand, &facts, &Attributes::default(), session, |_| true)?;
         let index = store.index();
         let (mut set, mut open) = (PolicySet::new(), false);
         for row in index.candidates(&facts).into_iter().filter_map(|number| index.rows().get(number)) {
@@ -62,7 +63,7 @@ impl Authorizer {
                 Effect::Forbid if row.reads_address => continue,
                 Effect::Forbid => {}
                 // What it says of an address that is missing it may not say of one that is there.
-                Effect::Permit => open |= attributes::of_an_address_are_asked_for_by(&row.policy),
+                Effect::Permit => open |= attributes::of_an_address_are_asked_for_by(&Inspected::new(&row.policy)),
             }
             set.add(row.policy.clone()).map_err(EntityError::new)?;
         }

@@ -150,7 +150,7 @@ impl Authorizer {
             }
             let attributes = if self.reads_attributes { attributes::of(demand) } else { Default::default() };
             let session = Some(&self.session).filter(|_| self.reads_session || cfg!(test));
-            let (request, entities) = fixed.request(demand, &facts, &attributes, session)?;
+            let (request, entities) = fixed.request(demand, &facts, &attributes, session, |_| true)?;
             let response = self.cedar.is_authorized(&request, &protection.set, &entities);
             let told = response.diagnostics();
             Ok(Some(told.reason().next().is_some() || told.errors().next().is_some()))
