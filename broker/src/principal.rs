@@ -16,6 +16,12 @@ pub(crate) const UNKNOWN: &str = "unknown";
 #[error("who you are cannot be said: {0}")]
 pub struct PrincipalError(String);
 
+/// Has the C library find out where the system's databases are (nsswitch.conf(5)), for this process and those that it forks: it
+/// looks again where that file changes.
+pub(crate) fn prepare() {
+    let _ = (User::from_uid(Uid::from_raw(0)), Group::from_gid(Gid::from_raw(0)));
+}
+
 /// The principal of a user with this group and these supplementary ones. A group without a name cannot be named by a
 /// policy. An error where the system's databases cannot be asked: who is in a group is not taken for being in none.
 pub fn of(uid: u32, gid: u32, groups: &[u32]) -> Result<Principal, PrincipalError> {

@@ -18,6 +18,8 @@ mod users;
 
 use crate::audit::{Entry, Event, Log};
 use crate::config::Config;
+use crate::jail;
+use crate::principal;
 use crate::program::Programs;
 use crate::session::{Origin, Reloads, Ties};
 use crate::store::Store;
@@ -102,6 +104,8 @@ impl Daemon {
             tracing::warn!("scripts will have no network: {error}");
         }
         process::has_openat2().map_err(|error| fault("open paths by openat2 on this host", &error.desc()))?;
+        principal::prepare();
+        jail::share_network().map_err(|error| fault("come back from the workers' network", &error.desc()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         start::prove_walls(&programs.worker, &config)?;
         let groups = Groups::open(config.cgroups).map_err(DaemonError)?;

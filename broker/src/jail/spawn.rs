@@ -3,7 +3,7 @@
 //! All that can be imposed from outside is imposed here, between `clone3` and `execveat`: whatever the
 //! worker's own code does later, it starts without identity, capabilities, files, environment or network.
 
-use super::landlock;
+use super::{landlock, network};
 use crate::sys::process::{self, Forked};
 use crate::sys::{procfs, socket};
 use caps::{CapSet, Capability};
@@ -17,7 +17,7 @@ use nix::sys::stat::{Mode, fstat, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, execveat, getegid, geteuid, setgroups, setresgid, setresuid, setsid};
 use std::ffi::CStr;
 use std::fmt::Display;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -32,9 +32,8 @@ const FIRST_ID: u32 = 2_100_000_000;
 /// processes, of which there are no more than 2^22 (`PID_MAX_LIMIT`, linux/threads.h).
 pub(crate) const FIRST_NOBODY_ID: u32 = FIRST_ID + (1 << 22);
 
-/// The namespaces a worker gets of its own.
-const NAMESPACES: libc::c_int =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+/// The namespaces a worker gets of its own, besides the one of its network.
+const NAMESPACES: libc::c_int = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
 
 /// The first of those that programs on the network run under, beyond both of these.
 const FIRST_NET_ID: u32 = FIRST_ID + (1 << 23);
@@ -94,7 +93,7 @@ pub struct Jail {
 /// The walls that a worker stands behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Walls {
-    /// Own mount, pid, network, IPC and UTS namespaces.
+    /// Own mount, pid, IPC and UTS namespaces, and an empty network.
     pub namespaces: bool,
     /// An own user namespace, where an unprivileged caller could not have the others without.
     pub user_namespace: bool,
@@ -202,6 +201,9 @@ impl Jail {
             let none: Option<&str> = None;
             mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).map_err(step("make mounts private"))?;
         }
+        if let Some(network) = shared_network(walls) {
+            network::enter(network).map_err(step("enter the workers' network"))?;
+        }
         let name = program.name;
         let (program, moved) = arrange_descriptors(program, theirs, reporter)?;
         // Its old number is closed already.
@@ -247,11 +249,19 @@ fn flags(walls: Walls) -> libc::c_int {
     let mut flags = 0;
     if walls.namespaces {
         flags |= NAMESPACES;
+        if shared_network(walls).is_none() {
+            flags |= libc::CLONE_NEWNET;
+        }
     }
     if walls.user_namespace {
         flags |= libc::CLONE_NEWUSER;
     }
     flags
+}
+
+/// The network that a worker enters instead of getting its own: that of the machine's user namespace is closed to others.
+fn shared_network(walls: Walls) -> Option<BorrowedFd<'static>> {
+    network::shared().filter(|_| walls.namespaces && !walls.user_namespace)
 }
 
 /// In a new user namespace: the caller's own ids, and nobody else's (user_namespaces(7)).

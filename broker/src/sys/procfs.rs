@@ -6,6 +6,7 @@
 
 use nix::unistd::Pid;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// The text of `/proc/PID/NAME`.
@@ -26,6 +27,11 @@ pub(crate) fn list(pid: Pid, name: &str) -> io::Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Opens `/proc/self/NAME`.
+pub(crate) fn open_own(name: &str) -> io::Result<OwnedFd> {
+    std::fs::File::open(PathBuf::from("/proc/self").join(name)).map(OwnedFd::from)
 }
 
 /// Writes to `/proc/self/NAME`.
