@@ -102,12 +102,12 @@ fn peers() -> Finding {
 
 fn worker(programs: &Programs, config: &Config) -> Finding {
     let what = "worker";
-    let worker = match crate::session::sealed_worker(&programs.worker, &config.limits) {
+    let worker = match crate::session::ReadyWorker::sealed(&programs.worker, &config.limits) {
         Ok(worker) => worker,
         Err(error) => return missing(what, &error),
     };
-    let walls = worker.walls;
-    crate::session::end_worker(&worker);
+    let walls = worker.walls();
+    worker.end();
     let Walls { namespaces, user_namespace, identity } = walls;
     let who = match (identity, user_namespace) {
         (Some(_), _) => "with an id of its own",

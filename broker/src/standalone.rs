@@ -5,7 +5,7 @@ use crate::authz::Principal;
 use crate::config::Config;
 use crate::principal::{self, PrincipalError};
 use crate::program::Programs;
-use crate::session::{Caller, Connection, Origin, serve};
+use crate::session::{Caller, Connection, Origin, ReadyWorker, serve};
 use crate::sys::{process, socket};
 
 use std::process::ExitCode;
@@ -28,13 +28,15 @@ fn serve_one(audit: Option<Audit>) -> Result<(), String> {
         .map_err(|error| format!("cannot tie the session's life to its client's: {error}"))?;
     let config = Config::default();
     let programs = Programs::open(&config).map_err(|error| error.to_string())?;
+    // It seals itself while all else is looked at. Where it cannot be started, that is told when it is needed.
+    let ready = ReadyWorker::start(&programs.worker, &config.limits).ok();
     let fault = |error| format!("standard input is no connection: {error}; `rex-exec --standalone` makes one");
     let client = process::inherited(0).map_err(fault)?;
     let peer = socket::peer(&client).map_err(fault)?;
     let caller =
         Caller { principal: own_principal().map_err(|error| error.to_string())?, pid: peer.pid, process: peer.process };
     let connection = Connection::new(client).map_err(|error| format!("cannot use the connection: {error}"))?;
-    serve(&config, &programs, connection, caller, &Origin::Standalone(audit), None);
+    serve(&config, &programs, connection, caller, &Origin::Standalone(audit), ready);
     Ok(())
 }
 

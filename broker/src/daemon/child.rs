@@ -3,9 +3,8 @@
 use super::pool::Pair;
 use super::{Daemon, sessions};
 use crate::group::Group;
-use crate::jail::Worker;
 use crate::principal;
-use crate::session::{self, Caller, Connection, Origin, Reporter, Ties};
+use crate::session::{self, Caller, Connection, Origin, ReadyWorker, Reporter, Ties};
 use crate::sys::process::{self, Forked};
 use crate::sys::socket;
 use nix::errno::Errno;
@@ -114,21 +113,21 @@ impl Daemon {
 
     /// In a ready session: seals a worker, says so, and waits for its one client.
     fn wait_ready(&mut self, control: OwnedFd) {
-        let worker = match session::sealed_worker(&self.programs.worker, &self.config.limits) {
+        let worker = match ReadyWorker::sealed(&self.programs.worker, &self.config.limits) {
             Ok(worker) => worker,
             Err(error) => return tracing::error!("cannot make ready: {error}"),
         };
         if socket::send_packet(&control, b"ready").is_err() {
-            return session::end_worker(&worker);
+            return worker.end();
         }
         match await_client(&control, &worker) {
             Some(client) => self.serve_client(client, Some(worker), control, None),
-            None => session::end_worker(&worker),
+            None => worker.end(),
         }
     }
 
     /// In a session: serves its client, and ends whatever is left of the run.
-    fn serve_client(&mut self, client: OwnedFd, ready: Option<Worker>, control: OwnedFd, closed: Option<Refusal>) {
+    fn serve_client(&mut self, client: OwnedFd, ready: Option<ReadyWorker>, control: OwnedFd, closed: Option<Refusal>) {
         if let Origin::Daemon { ties, .. } = &mut self.origin {
             let group = ties.group.take();
             *ties = Ties { reporter: Reporter::new(control), group, closed };
@@ -157,9 +156,9 @@ impl Daemon {
 }
 
 /// In a ready session: the client that the daemon passes on; nothing if the daemon or the worker goes before that.
-fn await_client(control: &OwnedFd, worker: &Worker) -> Option<OwnedFd> {
+fn await_client(control: &OwnedFd, worker: &ReadyWorker) -> Option<OwnedFd> {
     let mut polled =
-        [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(worker.process.as_fd(), PollFlags::POLLIN)];
+        [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(worker.process(), PollFlags::POLLIN)];
     socket::retry(|| poll(&mut polled, PollTimeout::NONE)).ok()?;
     let [given, dead] = polled.map(|fd| fd.any().unwrap_or(false));
     // A client that was passed on already is served, by another worker if need be.

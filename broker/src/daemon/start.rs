@@ -37,11 +37,11 @@ pub(super) fn open_log(audit: &Audit) -> Result<Log, DaemonError> {
 
 /// Seals a worker once, for the proof.
 pub(super) fn prove_walls(program: &Program, config: &Config) -> Result<(), DaemonError> {
-    let worker = crate::session::sealed_worker(program, &config.limits)
+    let worker = crate::session::ReadyWorker::sealed(program, &config.limits)
         .map_err(|error| DaemonError(format!("cannot seal a worker on this host: {error}")))?;
-    if !worker.walls.namespaces {
+    if !worker.walls().namespaces {
         tracing::warn!("workers get no namespaces of their own here: the host refuses them");
     }
-    crate::session::end_worker(&worker);
+    worker.end();
     Ok(())
 }

@@ -25,6 +25,6 @@ pub(crate) use connection::Connection;
 pub(crate) use ending::{CLASSES, class_name};
 pub(crate) use report::{How, Report, Reporter};
 pub(crate) use run::end as end_worker;
-pub(crate) use start::{Caller, sealed_worker, serve};
+pub(crate) use start::{Caller, ReadyWorker, serve};
 pub(crate) use state::State;
 pub(crate) use submission::{Origin, Reloads, Ties};

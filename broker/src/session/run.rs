@@ -372,8 +372,13 @@ fn taken(sent: nix::Result<()>) -> Result<(), Violation> {
 
 /// Ends a worker and waits for its end.
 pub(crate) fn end(worker: &Worker) {
-    let _ = process::signal(&worker.process, Signal::SIGKILL);
+    stop(worker);
     let _ = socket::retry(|| waitid(Id::PIDFd(worker.process.as_fd()), WaitPidFlag::WEXITED));
+}
+
+/// Ends a worker and does not wait for that: a process that is killed (SIGKILL, signal(7)) does not come to run its program again.
+pub(super) fn stop(worker: &Worker) {
+    let _ = process::signal(&worker.process, Signal::SIGKILL);
 }
 
 /// How a worker ended, if it has; it stays to be waited for.

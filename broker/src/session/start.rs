@@ -12,7 +12,7 @@ use super::{direct, ending, facts, policies, rights, signature, ssh};
 use crate::audit::Decisions;
 use crate::authz::{Authorizer, Principal};
 use crate::config::Config;
-use crate::jail::{self, Jail, Program, SpawnError, Worker};
+use crate::jail::{self, Jail, Program, SpawnError, Walls, Worker};
 use crate::program::Programs;
 use crate::sys::socket::{self, Packet};
 use nix::errno::Errno;
@@ -23,7 +23,7 @@ use rex_protocol::limits::{LimitName, Limits};
 use rex_protocol::text::{CHUNK, Text};
 use rex_protocol::worker::{FromWorker, Run as RunMessage, ToWorker};
 use rex_protocol::{VERSION, wire};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How long a worker may take to seal itself and say hello.
@@ -38,14 +38,21 @@ pub(crate) struct Caller {
     pub(crate) process: Option<OwnedFd>,
 }
 
-/// Serves one run. `ready` is a sealed worker started beforehand with `config`'s default limits.
+/// A worker that was started beforehand, with the default limits.
+pub(crate) struct ReadyWorker {
+    worker: Worker,
+    /// Whether it has sealed itself and been looked at.
+    sealed: bool,
+}
+
+/// Serves one run, by the worker that is ready if that fits.
 pub(crate) fn serve(
     config: &Config,
     programs: &Programs,
     mut connection: Connection,
     caller: Caller,
     origin: &Origin,
-    ready: Option<Worker>,
+    ready: Option<ReadyWorker>,
 ) {
     let mut ready = ready;
     let begun = Instant::now();
@@ -57,7 +64,7 @@ pub(crate) fn serve(
         }
         Ok(Some(Submission::Operations(operate))) => {
             // Nothing here is for a worker to do.
-            ready.take().iter().for_each(run::end);
+            ready.take().iter().for_each(ReadyWorker::end);
             direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
         }
         Ok(Some(Submission::Question(ask))) => policies::answer(config, &mut connection, &caller, origin, ask),
@@ -80,27 +87,48 @@ pub(crate) fn serve(
         }
     }
     connection.finish(Duration::from_secs(5));
-    if let Some(worker) = ready {
-        run::end(&worker);
+    ready.iter().for_each(ReadyWorker::end);
+}
+
+impl ReadyWorker {
+    /// Starts one and does not wait for it: it seals itself meanwhile.
+    pub(crate) fn start(program: &Program, limits: &Limits) -> Result<Self, String> {
+        let worker = start_worker(program, limits).map_err(Fault::into_message)?;
+        Ok(Self { worker, sealed: false })
+    }
+
+    /// Starts one, and waits until it is sealed and has been looked at.
+    pub(crate) fn sealed(program: &Program, limits: &Limits) -> Result<Self, String> {
+        let Self { worker, .. } = Self::start(program, limits)?;
+        match await_hello(&worker) {
+            Ok(()) => Ok(Self { worker, sealed: true }),
+            Err(fault) => {
+                run::end(&worker);
+                Err(fault.into_message())
+            }
+        }
+    }
+
+    /// What keeps it in.
+    pub(crate) fn walls(&self) -> Walls {
+        self.worker.walls
+    }
+
+    /// Becomes readable when it has ended.
+    pub(crate) fn process(&self) -> BorrowedFd<'_> {
+        self.worker.process.as_fd()
+    }
+
+    /// Ends it.
+    pub(crate) fn end(&self) {
+        run::end(&self.worker);
     }
 }
 
 /// Starts a worker and does not wait for it.
-pub(crate) fn start_worker(program: &Program, limits: &Limits) -> Result<Worker, Fault> {
+fn start_worker(program: &Program, limits: &Limits) -> Result<Worker, Fault> {
     let jail = Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
     jail.spawn(program).map_err(|error| unavailable(error.to_string()))
-}
-
-/// Starts a worker, and waits until it is sealed and has been looked at.
-pub(crate) fn sealed_worker(program: &Program, limits: &Limits) -> Result<Worker, String> {
-    let worker = start_worker(program, limits).map_err(Fault::into_message)?;
-    match await_hello(&worker) {
-        Ok(()) => Ok(worker),
-        Err(fault) => {
-            run::end(&worker);
-            Err(fault.into_message())
-        }
-    }
 }
 
 /// Everything that a run needs to begin.
@@ -121,7 +149,7 @@ fn prepare(
     connection: &mut Connection,
     caller: Caller,
     origin: &Origin,
-    ready: &mut Option<Worker>,
+    ready: &mut Option<ReadyWorker>,
     submit: Submit,
 ) -> Result<Prepared, Fault> {
     let limits = submission::limits(config, &submit.limits, HELLO)?;
@@ -134,9 +162,11 @@ fn prepare(
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
     let (worker, sealed) = match ready.take() {
-        Some(worker) if fits && run::reap(&worker) == Some(WaitStatus::StillAlive) => (worker, true),
+        Some(ReadyWorker { worker, sealed }) if fits && run::reap(&worker) == Some(WaitStatus::StillAlive) => {
+            (worker, sealed)
+        }
         other => {
-            other.iter().for_each(run::end);
+            other.iter().for_each(ReadyWorker::end);
             (start_worker(program, &limits)?, false)
         }
     };
@@ -261,9 +291,11 @@ impl Prepared {
         let Run { meter, connection, mut state, .. } = run;
         let mut usage = Usage { script_ns: Some(script_ns), operations, changes, ..Usage::default() };
         meter.finish(&mut usage);
-        run::end(&worker);
+        // From here on it does nothing more; the client need not wait until the kernel has put it away.
+        run::stop(&worker);
         let ending = recording::end(origin, &mut state, ending, begun.elapsed());
         let Some(ending) = ending else {
+            run::end(&worker);
             state.trail_mut().sync();
             tracing::info!(operations, "run ended: its client is gone");
             return;
@@ -273,6 +305,7 @@ impl Prepared {
         }
         usage.total_ns = ending::nanoseconds(begun.elapsed());
         ending::tell(connection, ending, usage);
+        run::end(&worker);
         state.trail_mut().sync();
     }
 }
