@@ -1,5 +1,7 @@
 //! The Debian package on a real systemd: from its making to its purge, in a machine that is booted for it.
 
+mod reboot;
+
 use rex_tests::{Machine, Ran, programs, skip};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,13 +58,14 @@ fn package() {
     };
     fs::copy(packed.path().join("rex-broker.deb"), machine.path(PACKAGE)).expect("the package is copied");
     machine.write(&format!("{FOLDER}/file"), "hello");
-    let rex = Installed { machine };
+    let mut rex = Installed { machine };
     rex.make_later_package();
     it_installs_and_permits_nothing(&rex);
     policies_are_loaded_anew(&rex);
     roles_are_confined(&rex);
     an_upgrade_disturbs_nobody(&rex);
     a_crash_disturbs_nobody(&rex);
+    reboot::it_is_there_again_after_a_reboot(&mut rex);
     what_cannot_start_is_told_and_mended(&rex);
     removal_leaves_no_process_and_all_data(&rex);
     purging_leaves_nothing(&rex);
