@@ -277,11 +277,7 @@ impl Daemon {
 
     /// Records what happened to the broker itself, as far as that is possible: what has happened has happened.
     fn record(&mut self, event: &Event<'_>) {
-        let revision = match &self.origin {
-            Origin::Daemon { store, .. } => store.policies.revision(),
-            Origin::Standalone(_) => "",
-        };
-        let entry = Entry::of_broker(revision, event);
+        let entry = Entry::of_broker(self.origin.revision(), event);
         if let Some(log) = &mut self.log
             && let Err(error) = log.append(&[entry]).and_then(|()| log.sync())
         {
