@@ -1,6 +1,7 @@
 //! The Debian package on a real systemd: from its making to its purge, in a machine that is booted for it.
 
 mod reboot;
+mod unusable;
 
 use rex_tests::{Machine, Ran, programs, skip};
 use std::fs;
@@ -66,7 +67,7 @@ fn package() {
     an_upgrade_disturbs_nobody(&rex);
     a_crash_disturbs_nobody(&rex);
     reboot::it_is_there_again_after_a_reboot(&mut rex);
-    what_cannot_start_is_told_and_mended(&rex);
+    unusable::what_cannot_start_is_told_and_mended(&rex);
     removal_leaves_no_process_and_all_data(&rex);
     purging_leaves_nothing(&rex);
 }
@@ -267,18 +268,6 @@ fn disturbs_nobody(rex: &Installed, act: impl FnOnce()) {
             assert_eq!(run.output(), "hello", "{} {}", run.stdout, run.stderr);
         }
     });
-}
-
-fn what_cannot_start_is_told_and_mended(rex: &Installed) {
-    let good = fs::read_to_string(rex.machine.path("/etc/rex/broker.toml")).expect("a configuration");
-    rex.machine.write("/etc/rex/broker.toml", "sokcet = 1\n");
-    assert!(!rex.machine.run(&["systemctl", "restart", "rex-broker.service"]).status.success());
-    rex.wait("the wrong key is told", || rex.journal().contains("sokcet"));
-    assert_eq!(rex.run(READ).code, 8);
-    rex.machine.write("/etc/rex/broker.toml", &good);
-    rex.must(&["systemctl", "reset-failed", "rex-broker.service"]);
-    rex.must(&["systemctl", "restart", "rex-broker.socket"]);
-    assert_eq!(rex.run(READ).output(), "hello");
 }
 
 fn removal_leaves_no_process_and_all_data(rex: &Installed) {
