@@ -1,5 +1,6 @@
 //! The Debian package on a real systemd: from its making to its purge, in a machine that is booted for it.
 
+mod lists;
 mod reboot;
 mod unusable;
 
