@@ -54,6 +54,19 @@ fn a_place_that_is_not_there_is_named() {
     );
 }
 
+#[test]
+fn a_limit_that_nothing_can_hold_is_refused() {
+    for (text, says) in [
+        ("cpu_percent = 50", "cannot hold runs to `cpu_percent`, which needs control groups: "),
+        ("cpu_percent = 50\ncgroups = \"off\"", "`cpu_percent` needs control groups, and `cgroups` is \"off\""),
+    ] {
+        let said = refused(&["--config", "broker.toml"], |folder| {
+            std::fs::write(folder.join("broker.toml"), text).expect("a file");
+        });
+        assert!(said.contains(says), "{said}");
+    }
+}
+
 /// What a kernel may lack or refuse that no worker is without.
 const NEEDED: [(&str, libc::c_long, &str); 3] = [
     ("landlock", libc::SYS_landlock_create_ruleset, "landlock"),

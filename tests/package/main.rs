@@ -218,6 +218,10 @@ fn roles_are_confined(rex: &Installed) {
         assert_eq!(read.code == 0, *role != Some("services-only"), "{told}");
         assert_eq!(write.code == 0, role.is_none(), "{told}");
         assert_eq!(execute.output() == "0", role.is_none(), "{told}");
+        // Where a role leaves control groups as they are, runs go without, and that is told.
+        let status = rex.must(&["/usr/libexec/rex/rex-broker", "status"]);
+        let held = status.lines().find(|line| line.starts_with("runs held by")).unwrap_or_default();
+        assert_eq!(held.contains("Read-only file system"), role.is_some(), "{role:?}: {held}");
         // A reload works also where nothing may be executed.
         rex.set_policy(ALL);
     }

@@ -107,7 +107,7 @@ impl Daemon {
         let listener = listener.map_err(|error| DaemonError(error.to_string()))?;
         let scrapes =
             Scrapes::open(config.metrics.as_deref(), metrics).map_err(|error| DaemonError(error.to_string()))?;
-        let groups = Groups::open(config.cgroups).map_err(DaemonError)?;
+        let groups = Groups::open(config.cgroups, config.cpu_percent).map_err(DaemonError)?;
         match &groups {
             Ok(groups) => tracing::info!("runs have control groups ({})", groups.controllers()),
             Err(reason) => tracing::info!("runs have no control groups: {reason}"),
