@@ -68,8 +68,11 @@ impl Recording<'_> {
         let refused = RunRefused { run: self.start(), result: "refused", class, message: &message };
         let entry = Entry::of_broker(self.origin.revision(), &Event::RunRefused(refused));
         let recorded = open(settings, &self.caller.principal).and_then(|mut log| append_and_tell(&mut log, entry));
-        if let Err(error) = recorded {
-            tracing::error!("that a run was refused is not recorded: {error}");
+        match recorded {
+            Ok(()) => {}
+            // No fault of the broker's: who fills the log is told of no more than that.
+            Err(error @ AuditError::Full { .. }) => tracing::info!("that a run was refused is not recorded: {error}"),
+            Err(error) => tracing::error!("that a run was refused is not recorded: {error}"),
         }
     }
 
