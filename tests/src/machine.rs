@@ -188,8 +188,13 @@ impl Drop for Machine {
         }
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
-        for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
-            remove_groups(&Path::new(tree).join(&self.name));
+        // The container ends with its keeper, a moment after it.
+        let trees = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+        let groups = trees.map(|tree| Path::new(tree).join(&self.name));
+        let end = Instant::now() + Duration::from_secs(10);
+        while groups.iter().any(|group| group.exists()) && Instant::now() < end {
+            groups.iter().for_each(|group| remove_groups(group));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

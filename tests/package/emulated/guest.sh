@@ -73,6 +73,7 @@ installed() {
     check "another user may not" gives 4 "root unauthorized" root "$READ"
     $broker status | sed 's/^/      /'
     check "runs have groups with all controllers" sh -c "$broker status | grep -q 'control groups (memory, pids, cpu)'"
+    until_so nothing_is_left
     for one in "$group"/run-*; do
         tell "${one##*/}: memory.max $(cat "$one/memory.max"), pids.max $(cat "$one/pids.max"), cpu.weight $(cat "$one/cpu.weight"), cpu.max $(cat "$one/cpu.max")"
     done
