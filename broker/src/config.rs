@@ -41,6 +41,9 @@ pub struct Config {
     pub metrics: Option<PathBuf>,
     /// Whether the processes of a run are held together by a control group.
     pub cgroups: Cgroups,
+    /// How much processor time the processes of a run may use together, in percent of one processor: 200 is all of two. 0 is no
+    /// limit. It needs control groups with the controller for processor time, or the broker does not start.
+    pub cpu_percent: u32,
     /// The least level of the broker's own log: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
     /// After how many seconds without a run the broker ends where systemd holds its socket and starts it again for the next
@@ -139,6 +142,8 @@ const MOST: Limits = Limits {
     handles: 4096,
 };
 const HOUR_MS: u64 = 60 * 60 * 1000;
+/// All of more processors than any machine has.
+const MOST_PERCENT: u32 = 1_000_000;
 
 impl Default for Config {
     fn default() -> Self {
@@ -152,6 +157,7 @@ impl Default for Config {
             net: None,
             metrics: None,
             cgroups: Cgroups::default(),
+            cpu_percent: 0,
             log_level: "info".into(),
             idle_seconds: 0,
             one_cpu: true,
@@ -227,6 +233,13 @@ impl Config {
             if value > most {
                 return Err(ConfigError(format!("`{key}` is {value}, at most {most} are counted")));
             }
+        }
+        if config.cpu_percent > MOST_PERCENT {
+            let (percent, most) = (config.cpu_percent, MOST_PERCENT);
+            return Err(ConfigError(format!("`cpu_percent` is {percent}, at most {most} are meant; 0 is no limit")));
+        }
+        if config.cpu_percent > 0 && config.cgroups == Cgroups::Off {
+            return Err(ConfigError("`cpu_percent` needs control groups, and `cgroups` is \"off\"".into()));
         }
         for (key, value) in [
             ("users.within_seconds", config.users.within_seconds),
@@ -353,6 +366,8 @@ mod tests {
             "[limits]\nhandles = 0",
             "[maximum]\ntime_seconds = 1",
             "cgroups = \"maybe\"",
+            "cpu_percent = 1000001",
+            "cpu_percent = 50\ncgroups = \"off\"",
             "[users]\nruns = 1",
             "[users]\nruns_per_minute = 60001",
             "[users]\npenalty_seconds = 0",

@@ -14,6 +14,8 @@ use std::rc::Rc;
 const NAME: &str = "run-";
 /// How many processes a run has besides those of its programs: its worker, what speaks on the network, supervisors.
 const OWN_PROCESSES: u64 = 64;
+/// In what time its share of processor time is used up and earned again, in microseconds: the kernel's own choice.
+const PERIOD: u64 = 100_000;
 
 /// Which controllers there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,6 +108,12 @@ impl Group {
             write("pids.max", PROCESSES + OWN_PROCESSES)?;
         }
         Ok(())
+    }
+
+    /// Holds all of its processes together to so much processor time, in percent of one processor.
+    pub(crate) fn throttle(&self, percent: u32) -> nix::Result<()> {
+        let quota = u64::from(percent) * (PERIOD / 100);
+        cgroup::write(self.directory.as_ref(), "cpu.max", &format!("{quota} {PERIOD}"))
     }
 
     /// Whether the kernel has ended one of its processes because they used more memory than they may.

@@ -49,4 +49,4 @@ pub mod standalone;
 pub mod store;
 mod sys;
 
-pub use log::start as start_log;
+pub use log::{one_line, start as start_log};

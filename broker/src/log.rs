@@ -25,3 +25,8 @@ pub fn start(level: LevelFilter) {
     // Only one start is made; a second would leave the first in force.
     debug_assert!(written.is_ok());
 }
+
+/// Several lines as one, for a log of lines.
+pub fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("; ")
+}

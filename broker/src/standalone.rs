@@ -26,6 +26,7 @@ fn serve_one(audit: Option<Audit>) -> Result<(), String> {
     // If the client is killed, nobody waits for the run.
     nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
         .map_err(|error| format!("cannot tie the session's life to its client's: {error}"))?;
+    process::confirm_openat2()?;
     let config = Config::default();
     let programs = Programs::open(&config).map_err(|error| error.to_string())?;
     // It seals itself while all else is looked at. Where it cannot be started, that is told when it is needed.

@@ -99,7 +99,9 @@ impl<'a> Files<'a> {
             StoreError(format!("cannot {step} the policy store `{}`: {error}", path.display()))
         };
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let directory = nix::fcntl::open(path, flags, Mode::empty()).map_err(|error| fault("open", &error.desc()))?;
+        let directory = nix::fcntl::open(path, flags, Mode::empty()).map_err(|errno| {
+            fault("open", &format_args!("{}; it has to be a directory of root's, which may be empty", errno.desc()))
+        })?;
         let stat = fstat(&directory).map_err(|error| fault("look at", &error.desc()))?;
         confirm_owner(&stat).map_err(|error| fault("trust", &error))?;
         Ok(Self { path, directory })

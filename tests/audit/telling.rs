@@ -3,7 +3,7 @@
 use crate::of_kind;
 use rex_broker::audit::Record;
 use rex_client::process::ListProcesses;
-use rex_client::{Broker, CallError, EndClass, Ending, Session};
+use rex_client::{Broker, CallError, EndClass, Ending, Session, Terms};
 use rex_protocol::client::FromClient;
 use rex_protocol::wire;
 use rex_tests::{Daemon, Disk, Settings, with_private_mounts};
@@ -136,4 +136,57 @@ fn who_asks_about_policies_is_recorded() {
     assert!(
         of_kind(&records, "asked").all(|record| record.number("uid") == uid && record.text("result") == "answered")
     );
+}
+
+#[test]
+fn a_run_that_does_not_begin_is_recorded_with_its_reason() {
+    let daemon = Daemon::start(&Settings::default());
+    let own = daemon.folder().join("own.cedar");
+    std::fs::write(&own, "permit(principal, action, nonsense);").expect("a policy");
+    let signature = daemon.folder().join("script.sig");
+    std::fs::write(&signature, "no signature").expect("a signature");
+    let text = |path: &std::path::Path| path.to_str().expect("UTF-8").to_owned();
+    let (own, signature) = (text(&own), text(&signature));
+    for (options, code, class) in [
+        (["--policy-file", &own], 7, "policy"),
+        (["--signature", &signature], 3, "signature"),
+        (["--timeout", "100000s"], 6, "limit"),
+    ] {
+        let before = daemon.records().len();
+        let ran = daemon.run_with("1 + 1", &[&options[..], &["--reason", "TICKET-17"]].concat());
+        assert_eq!(ran.code, code, "{class}: {ran:?}");
+        // The client is told once it is recorded.
+        let records = daemon.records().split_off(before);
+        let [refused] = &records[..] else { panic!("{class}: {records:?}") };
+        assert_eq!((refused.kind(), refused.run(), refused.text("result")), ("run-refused", "", "refused"));
+        assert_eq!((refused.text("class"), refused.text("reason")), (class, "TICKET-17"), "{refused:?}");
+        assert_eq!(refused.number("uid"), u64::from(nix::unistd::getuid().as_raw()));
+        assert_eq!((refused.text("script").len(), refused.number("script_bytes")), (64, 5), "{refused:?}");
+        assert_eq!(refused.text("own_policy").is_empty(), class != "policy", "{refused:?}");
+        assert!(refused.text("signed_by").is_empty(), "nobody has: {refused:?}");
+        assert!(ran.error().ends_with(refused.text("message")), "{refused:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_session_that_does_not_begin_is_recorded_too() {
+    let daemon = Daemon::start(&Settings::default());
+    let broker = Broker::connect_to(daemon.socket()).expect("it listens");
+    let refused = broker.operate(Terms::new().time_limit(std::time::Duration::from_secs(1_000_000)));
+    assert!(refused.is_err());
+    let records = daemon.records();
+    let refused = of_kind(&records, "run-refused").next().expect("a record");
+    assert_eq!((refused.text("class"), refused.text("script")), ("limit", ""));
+}
+
+#[test]
+fn a_long_reason_of_a_refusal_is_recorded_in_part() {
+    let daemon = Daemon::start(&Settings::default());
+    let own = daemon.folder().join("own.cedar");
+    std::fs::write(&own, format!("permit(principal, action, resource is {});", "x".repeat(20_000))).expect("a policy");
+    let ran = daemon.run_with("1", &["--strict", "--policy-file", own.to_str().expect("UTF-8")]);
+    assert_eq!(ran.code, 7, "{ran:?}");
+    let records = daemon.records();
+    let refused = of_kind(&records, "run-refused").next().expect("a record");
+    assert!(refused.text("message").len() < 2048, "{refused:?}");
 }

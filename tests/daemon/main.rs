@@ -10,6 +10,7 @@ mod signature;
 mod status;
 mod store;
 mod supervised;
+mod unusable;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -23,20 +24,31 @@ use std::time::{Duration, Instant};
 
 /// Runs the broker until it ends by itself, and gives what it said.
 fn refused(arguments: &[&str], prepare: impl FnOnce(&Path)) -> String {
+    refused_under(|_| {}, arguments, prepare)
+}
+
+/// The same, under what is done to its command. It says in one line why it does not start, and ends with 1.
+fn refused_under(under: impl FnOnce(&mut Command), arguments: &[&str], prepare: impl FnOnce(&Path)) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("policies.d")).expect("a folder");
     prepare(folder.path());
-    let mut child = Command::new(programs().join("rex-broker"))
-        .current_dir(folder.path())
-        .args(["--socket", "broker.sock", "--policies", "policies.d", "--audit-log", "log.d"])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("rex-broker starts");
+    let mut command = Command::new(programs().join("rex-broker"));
+    command.current_dir(folder.path());
+    for (option, value) in [("--socket", "broker.sock"), ("--policies", "policies.d"), ("--audit-log", "log.d")] {
+        if !arguments.contains(&option) {
+            command.args([option, value]);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+    under(&mut command);
+    let mut child = command.spawn().expect("rex-broker starts");
     let mut said = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    assert!(!child.wait().expect("an end").success(), "{said}");
+    assert_eq!(child.wait().expect("an end").code(), Some(1), "{said}");
+    let (last, before) = said.trim_end().rsplit_once('\n').map_or((said.trim_end(), ""), |(rest, last)| (last, rest));
+    assert!(last.starts_with("ERROR cannot ") || last.starts_with("ERROR control groups are required"), "{said}");
+    // Whatever it says of itself before that is no fault.
+    assert!(before.lines().all(|line| line.starts_with(" INFO ") || line.starts_with(" WARN ")), "{said}");
     said
 }
 
@@ -52,6 +64,10 @@ fn a_store_that_cannot_be_trusted_is_refused_in_one_line() {
     let cases: Vec<(&str, Prepare<'_>)> = vec![
         ("does not parse", Box::new(|folder| policy(folder, "permit("))),
         ("does not validate", Box::new(|folder| policy(folder, "permit(principal is Robot, action, resource);"))),
+        (
+            "has several faults",
+            Box::new(|folder| policy(folder, &"permit(principal is Robot, action, resource);\n".repeat(3))),
+        ),
         (
             "is writable by others",
             Box::new(|folder| {

@@ -1,5 +1,9 @@
 //! The Debian package on a real systemd: from its making to its purge, in a machine that is booted for it.
 
+mod lists;
+mod reboot;
+mod unusable;
+
 use rex_tests::{Machine, Ran, programs, skip};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,14 +60,15 @@ fn package() {
     };
     fs::copy(packed.path().join("rex-broker.deb"), machine.path(PACKAGE)).expect("the package is copied");
     machine.write(&format!("{FOLDER}/file"), "hello");
-    let rex = Installed { machine };
+    let mut rex = Installed { machine };
     rex.make_later_package();
     it_installs_and_permits_nothing(&rex);
     policies_are_loaded_anew(&rex);
     roles_are_confined(&rex);
     an_upgrade_disturbs_nobody(&rex);
     a_crash_disturbs_nobody(&rex);
-    what_cannot_start_is_told_and_mended(&rex);
+    reboot::it_is_there_again_after_a_reboot(&mut rex);
+    unusable::what_cannot_start_is_told_and_mended(&rex);
     removal_leaves_no_process_and_all_data(&rex);
     purging_leaves_nothing(&rex);
 }
@@ -213,6 +218,10 @@ fn roles_are_confined(rex: &Installed) {
         assert_eq!(read.code == 0, *role != Some("services-only"), "{told}");
         assert_eq!(write.code == 0, role.is_none(), "{told}");
         assert_eq!(execute.output() == "0", role.is_none(), "{told}");
+        // Where a role leaves control groups as they are, runs go without, and that is told.
+        let status = rex.must(&["/usr/libexec/rex/rex-broker", "status"]);
+        let held = status.lines().find(|line| line.starts_with("runs held by")).unwrap_or_default();
+        assert_eq!(held.contains("Read-only file system"), role.is_some(), "{role:?}: {held}");
         // A reload works also where nothing may be executed.
         rex.set_policy(ALL);
     }
@@ -264,18 +273,6 @@ fn disturbs_nobody(rex: &Installed, act: impl FnOnce()) {
             assert_eq!(run.output(), "hello", "{} {}", run.stdout, run.stderr);
         }
     });
-}
-
-fn what_cannot_start_is_told_and_mended(rex: &Installed) {
-    let good = fs::read_to_string(rex.machine.path("/etc/rex/broker.toml")).expect("a configuration");
-    rex.machine.write("/etc/rex/broker.toml", "sokcet = 1\n");
-    assert!(!rex.machine.run(&["systemctl", "restart", "rex-broker.service"]).status.success());
-    rex.wait("the wrong key is told", || rex.journal().contains("sokcet"));
-    assert_eq!(rex.run(READ).code, 8);
-    rex.machine.write("/etc/rex/broker.toml", &good);
-    rex.must(&["systemctl", "reset-failed", "rex-broker.service"]);
-    rex.must(&["systemctl", "restart", "rex-broker.socket"]);
-    assert_eq!(rex.run(READ).output(), "hello");
 }
 
 fn removal_leaves_no_process_and_all_data(rex: &Installed) {

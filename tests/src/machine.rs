@@ -1,7 +1,7 @@
 //! A machine with a systemd of its own: a container, booted for a test and gone with it.
 //!
-//! Its system is Debian's, unpacked once below `target/`; what a boot changes stays in memory. The programs that were built are
-//! at `/opt/rex` in it, and this project where it is outside.
+//! Its system is Debian's, unpacked once below `target/`; what is changed of it stays in memory, from boot to boot, until the
+//! machine is dropped. The programs that were built are at `/opt/rex` in it, and this project where it is outside.
 
 use crate::{is_root, programs};
 use nix::fcntl::{Flock, FlockArg};
@@ -13,29 +13,46 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// What a system for it is made of.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus";
-/// Starts a container in a control group of its own, so that several do not share one, and has it end with the test.
-/// Without a filter of its own it would keep Landlock from what runs inside.
-const BOOT: &str = r#"
+/// Keeps a machine: boots it as often as it is told to, each time in new control groups of its own, so that several do not share
+/// one, and has it end with the test. Without a filter of its own it would keep Landlock from what runs inside.
+const KEEP: &str = r#"
 set -eu
-name=$1; shift
-for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
-    [ -e "$tree/cgroup.procs" ] || continue
-    mkdir -p "$tree/$name"
-    echo $$ > "$tree/$name/cgroup.procs"
-done
+name=$1 system=$2 folder=$3; shift 3
+mount -t tmpfs -o mode=755 rex-machine "$folder/disk"
+mkdir "$folder/disk/changes" "$folder/disk/work" "$folder/disk/root"
+mount -t overlay -o "lowerdir=$system,upperdir=$folder/disk/changes,workdir=$folder/disk/work" rex-machine "$folder/disk/root"
 export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_SECCOMP=0
-exec setpriv --pdeathsig KILL systemd-nspawn --quiet --machine "$name" --boot --register=no --keep-unit --private-network \
-    --console=pipe --resolv-conf=off --timezone=off --link-journal=no --volatile=overlay --capability=all "$@"
+groups="/sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd"
+while :; do
+    (
+        for tree in $groups; do
+            [ -e "$tree/cgroup.procs" ] || continue
+            mkdir -p "$tree/$name"
+            sh -c 'echo $PPID' > "$tree/$name/cgroup.procs"
+        done
+        exec setpriv --pdeathsig KILL systemd-nspawn --quiet --machine "$name" --directory "$folder/disk/root" --boot \
+            --register=no --keep-unit --private-network --console=pipe --resolv-conf=off --timezone=off --link-journal=no \
+            --capability=all "$@"
+    ) || true
+    [ -e "$folder/again" ] || exit 0
+    for tree in $groups; do
+        [ ! -d "$tree/$name" ] || find "$tree/$name" -depth -type d -exec rmdir {} +
+    done
+    rm "$folder/again"
+done
 "#;
 
 /// A booted machine. It is ended with this value.
 #[derive(Debug)]
 pub struct Machine {
     name: String,
-    container: Child,
+    /// Where its disk is mounted, for whoever keeps it alone; and where it is told to boot again.
+    folder: TempDir,
+    keeper: Child,
     /// Its first process.
     first: Pid,
 }
@@ -46,7 +63,7 @@ impl Machine {
         if !is_root() {
             return Err("only root can boot a machine".into());
         }
-        for tool in ["systemd-nspawn", "mmdebstrap", "nsenter", "setpriv"] {
+        for tool in ["systemd-nspawn", "mmdebstrap", "nsenter", "setpriv", "unshare"] {
             let found = Command::new("sh").args(["-c", "command -v \"$1\" >/dev/null", "sh", tool]).status();
             if !found.is_ok_and(|status| status.success()) {
                 return Err(format!("`{tool}` is not installed"));
@@ -55,11 +72,13 @@ impl Machine {
         let system = system()?;
         let name = format!("rex-test-{}", std::process::id());
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder").display().to_string();
-        let console = system.with_file_name(format!("{name}.console"));
-        let output = File::create(&console).map_err(|error| error.to_string())?;
-        let container = Command::new("sh")
-            .args(["-c", BOOT, "sh", &name, "-D"])
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        fs::create_dir(folder.path().join("disk")).map_err(|error| error.to_string())?;
+        let output = File::create(folder.path().join("console")).map_err(|error| error.to_string())?;
+        let keeper = Command::new("unshare")
+            .args(["--mount", "setpriv", "--pdeathsig", "KILL", "sh", "-c", KEEP, "sh", &name])
             .arg(&system)
+            .arg(folder.path())
             .arg(format!("--bind-ro={}:/opt/rex", programs().display()))
             .arg(format!("--bind-ro={project}"))
             .stdin(Stdio::null())
@@ -67,25 +86,57 @@ impl Machine {
             .stdout(output)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let mut machine = Self { name, container, first: Pid::from_raw(0) };
-        let up = machine.wait_until_up();
-        let said = fs::read(&console).unwrap_or_default();
-        let _ = fs::remove_file(console);
-        up.map_err(|why| format!("{why}: {}", String::from_utf8_lossy(&said)))?;
+        let mut machine = Self { name, folder, keeper, first: Pid::from_raw(0) };
+        machine.wait_until_up()?;
         Ok(machine)
+    }
+
+    /// Has it go down in order, and boots it again.
+    pub fn reboot(&mut self) -> Result<(), String> {
+        self.again(|machine| {
+            let _ = machine.run(&["systemctl", "reboot"]);
+        })
+    }
+
+    /// Takes its power away, and boots it again. What its disk had taken, it still has.
+    pub fn lose_power(&mut self) -> Result<(), String> {
+        self.again(|machine| {
+            let _ = kill(machine.first, Signal::SIGKILL);
+        })
+    }
+
+    fn again(&mut self, go_down: impl FnOnce(&Self)) -> Result<(), String> {
+        let again = self.folder.path().join("again");
+        fs::write(&again, "").map_err(|error| error.to_string())?;
+        go_down(self);
+        let end = Instant::now() + Duration::from_secs(60);
+        // Gone once it boots again: nothing of the boot before is left then.
+        while again.exists() {
+            if Instant::now() >= end || !matches!(self.keeper.try_wait(), Ok(None)) {
+                return Err(format!("the machine does not go down: {}", self.console()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.first = Pid::from_raw(0);
+        self.wait_until_up()
+    }
+
+    /// What it has said while it booted.
+    fn console(&self) -> String {
+        let said = fs::read(self.folder.path().join("console")).unwrap_or_default();
+        String::from_utf8_lossy(&said).into_owned()
     }
 
     fn wait_until_up(&mut self) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(60);
         while self.first.as_raw() == 0 || !self.path("/run/systemd/private").exists() {
-            if Instant::now() >= end || !matches!(self.container.try_wait(), Ok(None)) {
-                return Err("the machine does not boot".into());
+            if Instant::now() >= end || !matches!(self.keeper.try_wait(), Ok(None)) {
+                return Err(format!("the machine does not boot: {}", self.console()));
             }
             std::thread::sleep(Duration::from_millis(20));
-            let pid = self.container.id();
-            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            let first = children.split_ascii_whitespace().next().and_then(|pid| pid.parse().ok());
-            self.first = Pid::from_raw(first.unwrap_or(0));
+            // The keeper's child is the container, whose child is the first process in it.
+            let first = child_of(self.keeper.id()).and_then(child_of).filter(|pid| is_first(*pid));
+            self.first = Pid::from_raw(first.and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0));
         }
         let state = self.run(&["systemctl", "is-system-running", "--wait"]);
         let state = String::from_utf8_lossy(&state.stdout).trim().to_owned();
@@ -135,12 +186,31 @@ impl Drop for Machine {
         if self.first.as_raw() > 0 {
             let _ = kill(self.first, Signal::SIGKILL);
         }
-        let _ = self.container.kill();
-        let _ = self.container.wait();
-        for tree in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
-            remove_groups(&Path::new(tree).join(&self.name));
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        // The container ends with its keeper, a moment after it.
+        let trees = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+        let groups = trees.map(|tree| Path::new(tree).join(&self.name));
+        let end = Instant::now() + Duration::from_secs(10);
+        while groups.iter().any(|group| group.exists()) && Instant::now() < end {
+            groups.iter().for_each(|group| remove_groups(group));
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The first child of a process.
+fn child_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// Whether a process is the first one of a namespace below this test's own. Nothing is done in one that is not: before the
+/// container boots, processes are here.
+fn is_first(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    numbers.split_ascii_whitespace().skip(1).last() == Some("1")
 }
 
 /// Control groups are removed one by one, the innermost first.

@@ -23,11 +23,12 @@ sh.execute(ExecuteOptions().args(args).namespace(there).build())
 pub(crate) fn runs_have_groups(services: &Services) {
     let broker = Broker { services };
     broker.refuses_to_start_without_what_is_required();
-    broker.start("where-available", &["--property=Delegate=yes"]);
+    broker.holds_runs_to_a_share_of_processors_or_does_not_start();
+    broker.start("cgroups = \"where-available\"", &["--property=Delegate=yes"]);
     broker.each_worker_has_a_group_and_nothing_of_a_run_is_left();
     broker.stop();
     // Without a delegated one there are none, and no harm is done.
-    broker.start("where-available", &[]);
+    broker.start("cgroups = \"where-available\"", &[]);
     assert!(broker.status()["groups"].as_str().is_some_and(|groups| groups.contains("Delegate=")));
     assert_eq!(broker.run("40 + 2").output(), "42");
     assert!(broker.groups().is_empty());
@@ -39,15 +40,15 @@ struct Broker<'a> {
 }
 
 impl Broker<'_> {
-    fn start(&self, groups: &str, properties: &[&str]) {
-        let started = self.try_to_start(groups, properties);
+    fn start(&self, configuration: &str, properties: &[&str]) {
+        let started = self.try_to_start(configuration, properties);
         assert!(started, "{}", self.log());
     }
 
-    fn try_to_start(&self, groups: &str, properties: &[&str]) -> bool {
+    fn try_to_start(&self, configuration: &str, properties: &[&str]) -> bool {
         let machine = &self.services.machine;
         machine.write(&format!("{FOLDER}/policies.d/a.cedar"), ALL);
-        machine.write(&format!("{FOLDER}/broker.toml"), &format!("cgroups = \"{groups}\"\n"));
+        machine.write(&format!("{FOLDER}/broker.toml"), configuration);
         let start = ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=notify"];
         let options = ["--config", "/run/rex-groups/broker.toml", "--socket", "/run/rex-groups/broker.sock"];
         let policies = ["--policies", "/run/rex-groups/policies.d", "--audit-log", "/run/rex-groups/log.d"];
@@ -123,12 +124,26 @@ impl Broker<'_> {
     }
 
     fn refuses_to_start_without_what_is_required(&self) {
-        assert!(!self.try_to_start("required", &[]), "nothing is delegated");
+        assert!(!self.try_to_start("cgroups = \"required\"", &[]), "nothing is delegated");
         assert!(self.log().contains("control groups are required, and cannot be had: "), "{}", self.log());
         self.stop();
         let all = self.controllers() == "memory, pids, cpu";
-        assert_eq!(self.try_to_start("required", &["--property=Delegate=yes"]), all, "{}", self.log());
+        assert_eq!(self.try_to_start("cgroups = \"required\"", &["--property=Delegate=yes"]), all, "{}", self.log());
         assert!(all || self.log().contains("required, and not all controllers are delegated"), "{}", self.log());
+        self.stop();
+    }
+
+    fn holds_runs_to_a_share_of_processors_or_does_not_start(&self) {
+        let has_cpu = self.controllers().contains("cpu");
+        let started = self.try_to_start("cpu_percent = 50", &["--property=Delegate=yes"]);
+        assert_eq!(started, has_cpu, "{}", self.log());
+        for run in self.groups().iter().filter(|group| group.starts_with("run-")) {
+            let most = fs::read_to_string(self.group().join(run).join("cpu.max")).expect("a limit");
+            assert_eq!(most, "50000 100000\n");
+        }
+        let refused =
+            "cannot hold runs to `cpu_percent`, which needs control groups: the controller `cpu` is not delegated";
+        assert!(has_cpu || self.log().contains(refused), "{}", self.log());
         self.stop();
     }
 

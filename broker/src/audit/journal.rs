@@ -3,8 +3,9 @@
 //! The file is the record; this is for who looks there, and for where journals are collected. It goes only where systemd has
 //! connected this process to the journal, and never waits.
 
-use super::Journal;
+use super::log::Log;
 use super::record::Entry;
+use super::{AuditError, Journal};
 use crate::authz::beginning;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -24,6 +25,17 @@ const WARNING: &str = "4";
 const NOTICE: &str = "5";
 /// How much of a field is told where no room is left for all of a record, in bytes.
 const CUT: usize = 1024;
+
+/// Appends a record that is no run's, where there is room for it, and tells the journal of it.
+pub(crate) fn append_and_tell(log: &mut Log, entry: Entry) -> Result<(), AuditError> {
+    let entries = [entry];
+    log.confirm_room()?;
+    log.append(&entries)?;
+    if let Some(herald) = Herald::new(log.settings().journal) {
+        herald.tell(&entries);
+    }
+    Ok(())
+}
 
 /// What tells the journal. It is made when a run begins, so that nothing that the run holds keeps it from that.
 #[derive(Debug)]

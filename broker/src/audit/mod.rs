@@ -21,10 +21,11 @@ mod trail;
 mod verify;
 
 pub use error::AuditError;
+pub(crate) use journal::append_and_tell;
 pub use json::is_plain;
 pub use log::Log;
 pub use read::{Reader, Record};
-pub use record::{Asked, Decision, Entry, Event, RunEnd, RunStart};
+pub use record::{Asked, Decision, Entry, Event, RunEnd, RunRefused, RunStart};
 pub use settings::{Audit, Journal, Sync};
 pub(crate) use trail::{Decisions, Trail};
 pub use verify::{Verified, verify};

@@ -36,6 +36,8 @@ pub enum Event<'a> {
     },
     /// A run begins.
     RunStart(RunStart<'a>),
+    /// A run does not begin.
+    RunRefused(RunRefused<'a>),
     /// Policy was asked.
     Decision(Decision<'a>),
     /// The run has given up rights: a policy of its own must allow everything that follows as well.
@@ -120,6 +122,21 @@ pub struct RunStart<'a> {
     /// The digest of the policy that came with the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_policy: Option<String>,
+}
+
+/// A run that does not begin, although it was understood what is wanted: for its signature, the policy that it brings, a limit
+/// that it asks for, or a fault of the broker's own.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRefused<'a> {
+    /// What it would have been. Nobody is named as its signer.
+    #[serde(flatten)]
+    pub run: RunStart<'a>,
+    /// `refused`
+    pub result: &'static str,
+    /// The kind of reason: `signature`, `policy`, `limit`, `unavailable` and so on.
+    pub class: &'static str,
+    /// Why, as the client is told, but for the end of what is long.
+    pub message: &'a str,
 }
 
 /// A question to policy, and its answer.

@@ -1,6 +1,6 @@
 //! What has happened since the daemon was started.
 
-use crate::session::{CLASSES, How, class_name};
+use crate::session::{CLASSES, How, class_name, reason_name};
 use rex_protocol::client::RefusalReason;
 use rex_protocol::limits::LimitName;
 use rex_protocol::status;
@@ -85,18 +85,5 @@ impl Counters {
             reloads: self.reloads,
             reload_faults: self.reload_faults,
         }
-    }
-}
-
-fn reason_name(reason: RefusalReason) -> &'static str {
-    match reason {
-        RefusalReason::Protocol => "protocol",
-        RefusalReason::Busy => "busy",
-        RefusalReason::Limit(_) => "limit",
-        RefusalReason::NoPolicy => "no policy",
-        RefusalReason::Unavailable => "unavailable",
-        RefusalReason::NotAllowed => "not allowed",
-        RefusalReason::TooFast { .. } => "too fast",
-        RefusalReason::Barred { .. } => "barred",
     }
 }

@@ -24,6 +24,8 @@ const OWN_WEIGHT: &str = "1000";
 pub(super) struct Groups {
     parent: Rc<OwnedFd>,
     controllers: Controllers,
+    /// What each run may use of processors, in percent of one; 0: all that there is.
+    cpu_percent: u32,
     /// Where the broker has put itself into its group: what makes room when this is closed.
     will: Option<OwnedFd>,
     next: u64,
@@ -31,12 +33,17 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// What is wanted and can be had. An error where it is required and cannot.
-    pub(super) fn open(wanted: Cgroups) -> Result<Result<Self, String>, String> {
+    /// What is wanted and can be had. An error where it is required and cannot; so is what a limit needs that nothing else holds.
+    pub(super) fn open(wanted: Cgroups, cpu_percent: u32) -> Result<Result<Self, String>, String> {
         let found = match wanted {
             Cgroups::Off => return Ok(Err("they are switched off".into())),
-            Cgroups::WhereAvailable | Cgroups::Required => Self::find(),
+            Cgroups::WhereAvailable | Cgroups::Required => Self::find().map(|groups| Self { cpu_percent, ..groups }),
         };
+        let has_cpu = found.as_ref().map(|groups| groups.controllers.cpu);
+        if cpu_percent > 0 && has_cpu != Ok(true) {
+            let reason = has_cpu.err().map_or("the controller `cpu` is not delegated to the broker", String::as_str);
+            return Err(format!("cannot hold runs to `cpu_percent`, which needs control groups: {reason}"));
+        }
         match found {
             Ok(groups) if wanted == Cgroups::Required && !groups.controllers.are_all() => Err(format!(
                 "control groups are required, and not all controllers are delegated to the broker: it has {}",
@@ -72,7 +79,7 @@ impl Groups {
         let parent = Rc::new(parent);
         // Those of runs that an earlier broker has left under way.
         let leaving = Group::found(&parent).map_err(step("list groups"))?;
-        Ok(Self { parent, controllers, will, next: 0, leaving })
+        Ok(Self { parent, controllers, cpu_percent: 0, will, next: 0, leaving })
     }
 
     /// Which controllers there are.
@@ -83,7 +90,11 @@ impl Groups {
     /// A group for a run that begins with these limits.
     pub(super) fn make(&mut self, limits: &Limits) -> nix::Result<Group> {
         let group = Group::make(&self.parent, &mut self.next, self.controllers)?;
-        match group.limit(limits) {
+        let limited = match self.cpu_percent {
+            0 => Ok(()),
+            percent => group.throttle(percent),
+        };
+        match limited.and_then(|()| group.limit(limits)) {
             Ok(()) => Ok(group),
             Err(errno) => {
                 let _ = group.remove();

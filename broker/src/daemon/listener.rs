@@ -8,6 +8,7 @@ use crate::sys::process;
 use crate::sys::socket::{self, set_nonblocking};
 use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName, traits::Stream};
 use interprocess::os::unix::uds_local_socket;
+use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl Listener {
             set_nonblocking(&socket).map_err(|error| fault(error.to_string()))?;
             return Ok(Self { socket: uds_local_socket::Listener::from(socket), path: None });
         }
-        make_folder(path).map_err(|error| fault(error.to_string()))?;
+        make_folder(path).map_err(|error| fault(place(&error)))?;
         clear(path).map_err(fault)?;
         let bind = || {
             let name = path.to_fs_name::<GenericFilePath>()?;
@@ -52,7 +53,7 @@ impl Listener {
             std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
             Ok::<_, std::io::Error>(socket)
         };
-        let mut socket = bind().map_err(|error| fault(error.to_string()))?;
+        let mut socket = bind().map_err(|error| fault(place(&error)))?;
         // Its own clean-up would remove the socket from every session that ends.
         interprocess::local_socket::traits::Listener::do_not_reclaim_name_on_drop(&mut socket);
         set_nonblocking(&socket).map_err(|error| fault(error.to_string()))?;
@@ -121,6 +122,13 @@ fn make_folder(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Why no socket can be at its place, and what helps.
+fn place(error: &std::io::Error) -> String {
+    let reason = error.raw_os_error().map(|number| Errno::from_raw(number).desc().to_owned());
+    let reason = reason.unwrap_or_else(|| error.to_string());
+    format!("{reason}; it needs a directory that the broker can write to")
+}
+
 /// Removes a socket that nobody listens on; leaves anything else alone.
 fn clear(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::FileTypeExt;
@@ -130,11 +138,11 @@ fn clear(path: &Path) -> Result<(), String> {
         Ok(metadata) => metadata,
     };
     if !metadata.file_type().is_socket() {
-        return Err("something that is no socket stands there".into());
+        return Err("something that is no socket stands there; remove it, or name another place".into());
     }
     let connected = path.to_fs_name::<GenericFilePath>().and_then(interprocess::local_socket::Stream::connect);
     match connected {
-        Ok(_) => Err("another broker listens there".into()),
+        Ok(_) => Err("another broker listens there; stop that one, or name another place".into()),
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(|error| error.to_string())
         }

@@ -19,6 +19,7 @@ mod users;
 use crate::audit::{Entry, Event, Log};
 use crate::config::Config;
 use crate::jail;
+use crate::log::one_line;
 use crate::principal;
 use crate::program::Programs;
 use crate::session::{Origin, Reloads, Ties};
@@ -99,25 +100,22 @@ impl Daemon {
         let limits = Limits::new(config.runs, config.users.clone()).map_err(DaemonError)?;
         let store = start::load_store(&config).map_err(|error| DaemonError(error.to_string()))?;
         let log = start::open_log(&config.audit)?;
-        let programs = Programs::open(&config).map_err(|error| DaemonError(error.to_string()))?;
-        if let Err(error) = &programs.net {
-            tracing::warn!("scripts will have no network: {error}");
-        }
-        process::has_openat2().map_err(|error| fault("open paths by openat2 on this host", &error.desc()))?;
+        let programs = start::open_programs(&config)?;
+        process::confirm_openat2().map_err(DaemonError)?;
         principal::prepare();
         jail::share_network().map_err(|error| fault("come back from the workers' network", &error.desc()))?;
         // A host on which no worker can be sealed is found out now, not by the first caller.
         start::prove_walls(&programs.worker, &config)?;
-        let groups = Groups::open(config.cgroups).map_err(DaemonError)?;
-        match &groups {
-            Ok(groups) => tracing::info!("runs have control groups ({})", groups.controllers()),
-            Err(reason) => tracing::info!("runs have no control groups: {reason}"),
-        }
         let Passed { clients, metrics } = Passed::take().map_err(DaemonError)?;
         let listener = Listener::open(&config.socket, clients, listener::FOR_ALL);
         let listener = listener.map_err(|error| DaemonError(error.to_string()))?;
         let scrapes =
             Scrapes::open(config.metrics.as_deref(), metrics).map_err(|error| DaemonError(error.to_string()))?;
+        let groups = Groups::open(config.cgroups, config.cpu_percent).map_err(DaemonError)?;
+        match &groups {
+            Ok(groups) => tracing::info!("runs have control groups ({})", groups.controllers()),
+            Err(reason) => tracing::info!("runs have no control groups: {reason}"),
+        }
         let mut mask = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
             mask.add(signal);
@@ -255,7 +253,7 @@ impl Daemon {
                 self.record(&Event::PolicyLoad { result: "loaded", policies, files: &files, message: None });
             }
             Err(error) => {
-                tracing::error!("the policies in force stay: {error}");
+                tracing::error!("the policies in force stay: {}", one_line(&error.to_string()));
                 self.counters.reload_faults += 1;
                 self.in_force.refused(&error.to_string());
                 let (policies, message) = (store.policies.own(), error.to_string());
@@ -281,11 +279,7 @@ impl Daemon {
 
     /// Records what happened to the broker itself, as far as that is possible: what has happened has happened.
     fn record(&mut self, event: &Event<'_>) {
-        let revision = match &self.origin {
-            Origin::Daemon { store, .. } => store.policies.revision(),
-            Origin::Standalone(_) => "",
-        };
-        let entry = Entry::of_broker(revision, event);
+        let entry = Entry::of_broker(self.origin.revision(), event);
         if let Some(log) = &mut self.log
             && let Err(error) = log.append(&[entry]).and_then(|()| log.sync())
         {

@@ -4,6 +4,7 @@ use super::DaemonError;
 use crate::audit::{Audit, Log};
 use crate::config::Config;
 use crate::jail::Program;
+use crate::program::Programs;
 use crate::store::{Store, StoreError};
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
@@ -24,21 +25,36 @@ pub(super) fn load_store(config: &Config) -> Result<Store, StoreError> {
 )]
 pub(super) fn open_log(audit: &Audit) -> Result<Log, DaemonError> {
     let directory = &audit.directory;
+    let fault = |error: &dyn std::fmt::Display| {
+        DaemonError(format!("{error}; it needs a directory that root alone can write to (`[audit] directory`)"))
+    };
     match nix::unistd::mkdir(directory, Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => {
-            let message =
-                format!("cannot make the directory `{}` of the audit log: {}", directory.display(), errno.desc());
-            return Err(DaemonError(message));
+            let path = directory.display();
+            return Err(fault(&format_args!("cannot make the directory `{path}` of the audit log: {}", errno.desc())));
         }
     }
-    Log::open_or_begin_anew(audit).map_err(|error| DaemonError(error.to_string()))
+    Log::open_or_begin_anew(audit).map_err(|error| fault(&error))
+}
+
+/// The programs of workers and of the network.
+pub(super) fn open_programs(config: &Config) -> Result<Programs, DaemonError> {
+    let programs = Programs::open(config)
+        .map_err(|error| DaemonError(format!("{error}; install it there, or name another (`worker`)")))?;
+    if let Err(error) = &programs.net {
+        tracing::warn!("scripts will have no network: {error}");
+    }
+    Ok(programs)
 }
 
 /// Seals a worker once, for the proof.
 pub(super) fn prove_walls(program: &Program, config: &Config) -> Result<(), DaemonError> {
     let worker = crate::session::ReadyWorker::sealed(program, &config.limits)
-        .map_err(|error| DaemonError(format!("cannot seal a worker on this host: {error}")))?;
+        .map_err(|error| {
+            format!("cannot seal a worker on this host: {error}; `rex-broker doctor` tells what is missing")
+        })
+        .map_err(DaemonError)?;
     if !worker.walls().namespaces {
         tracing::warn!("workers get no namespaces of their own here: the host refuses them");
     }

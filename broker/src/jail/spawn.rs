@@ -78,7 +78,7 @@ impl Program {
 fn open(path: &Path, what: &str) -> Result<(Rc<OwnedFd>, (u64, u64)), SpawnError> {
     let opened = nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .and_then(|file| fstat(&file).map(|stat| (Rc::new(file), (stat.st_dev, stat.st_ino))));
-    opened.map_err(|error| SpawnError(format!("cannot open {what} `{}`: {error}", path.display())))
+    opened.map_err(|error| SpawnError(format!("cannot open {what} `{}`: {}", path.display(), error.desc())))
 }
 
 /// What a worker may use, set before it starts.

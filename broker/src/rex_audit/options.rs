@@ -92,8 +92,8 @@ pub(crate) struct Filters {
     /// Only decisions on this action: `read`, `file_system read`, or as policies write it
     #[arg(long, value_name = "NAME")]
     pub(crate) action: Option<String>,
-    /// Only records of this kind: decision, outcome, run-start, run-end, violation, broker-start, broker-stop, policy-load,
-    /// asked, rotated, retired, recovered, gap
+    /// Only records of this kind: decision, outcome, run-start, run-end, run-refused, violation, broker-start, broker-stop,
+    /// policy-load, asked, rotated, retired, recovered, gap
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
     /// Only from then on: 2026-11-25T10:30:00Z, 2026-11-25, 10:30, or 2h or 3d for so long ago

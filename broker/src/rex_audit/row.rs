@@ -27,6 +27,7 @@ impl Row {
             "outcome" => row(record.text("result"), record.text("operation"), record.text("error").to_owned()),
             "run-start" => row("start", "run", beginning(record)),
             "run-end" => row(record.text("result"), "run", ending(record)),
+            "run-refused" => row(record.text("result"), "run", refusal(record)),
             "violation" => row("violation", "run", record.text("message").to_owned()),
             "broker-start" => row("start", "broker", policies(record)),
             "broker-stop" => row("stop", "broker", String::new()),
@@ -109,6 +110,10 @@ fn ending(record: &Record) -> String {
     told
 }
 
+fn refusal(record: &Record) -> String {
+    format!("{}: {}; {}", record.text("class"), record.text("message"), beginning(record))
+}
+
 fn policies(record: &Record) -> String {
     counted(record.number("policies"), "policy", "policies")
 }
@@ -162,6 +167,12 @@ mod tests {
                 "gone",
                 "run",
                 "1.002 s, 3 operations, 1 denied",
+            ),
+            (
+                json!({"kind": "run-refused", "result": "refused", "class": "signature", "message": "m", "uid": 7, "pid": 8}),
+                "refused",
+                "run",
+                "signature: m; uid 7, process 8",
             ),
             (json!({"kind": "violation", "message": "m"}), "violation", "run", "m"),
             (json!({"kind": "broker-start", "policies": 1}), "start", "broker", "1 policy"),

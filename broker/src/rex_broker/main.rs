@@ -44,7 +44,7 @@ fn serve(config: Result<Config, ConfigError>) -> ExitCode {
     match served.and_then(|config| rex_broker::daemon::run(config).map_err(|error| error.to_string())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error}");
+            tracing::error!("{}", rex_broker::one_line(&error));
             ExitCode::FAILURE
         }
     }

@@ -26,32 +26,21 @@ pub(super) fn serve(
     config: &Config,
     net: &Result<Program, SpawnError>,
     connection: &mut Connection,
-    caller: Caller,
+    caller: &Caller,
     origin: &Origin,
     operate: &Operate,
     begun: Instant,
 ) -> Result<(), Fault> {
-    let request = LimitRequest { time_ms: operate.time_ms, memory: None };
-    let limits = submission::limits(config, &request, Duration::ZERO)?;
-    let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
-    let session = facts::of(origin.via(), &caller, None, operate.reason.as_deref(), operate.dry_run);
-    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
-    rights::give_up(&authorizer.could_do()).map_err(start::unavailable)?;
+    let session = facts::of(origin.via(), caller, None, operate.reason.as_deref(), operate.dry_run);
     let policy = operate.policy.as_ref();
-    let recording =
-        Recording { config, origin, caller: &caller, session: &session, script: 0, policy, stores: &stores };
-    let (trail, run) = recording.begin()?;
-    connection.send(&ToClient::Accepted { limits, run });
+    let recording = Recording { config, origin, caller, session: &session, script: 0, policy };
+    let state = prepare(connection, operate, recording).inspect_err(|fault| recording.refuse(fault))?;
     tracing::info!(client = caller.pid, "run without a script begins");
-    let authorizer = authorizer.with_session(session);
+    let limits = state.limits;
     let watched = start::watch(connection, caller.process.as_ref());
-    let state = State::new(authorizer, limits, trail)
-        .rehearsing(operate.dry_run)
-        .map_err(submission::unplannable)?
-        .without_donations()
-        .with_net(net.clone(), watched);
+    let state = state.without_donations().with_net(net.clone(), watched);
     let deadline = Instant::now() + Duration::from_millis(limits.time_ms);
-    let mut direct = Direct { connection, caller: caller.process, state, deadline };
+    let mut direct = Direct { connection, caller: caller.process.as_ref(), state, deadline };
     let ending = direct.serve_to_end();
     let operations = direct.state.authorizer().spent().operations;
     let changes = direct.state.account().changes;
@@ -69,10 +58,25 @@ pub(super) fn serve(
     Ok(())
 }
 
+/// Everything that the run needs to begin; its client is told that it does.
+fn prepare(connection: &mut Connection, operate: &Operate, recording: Recording<'_>) -> Result<State, Fault> {
+    let Recording { config, origin, caller, session, .. } = recording;
+    let request = LimitRequest { time_ms: operate.time_ms, memory: None };
+    let limits = submission::limits(config, &request, Duration::ZERO)?;
+    let stores = submission::stores(connection, operate.policy.as_ref(), operate.strict, origin)?;
+    let authorizer = Authorizer::new(caller.principal.clone(), stores.clone());
+    rights::give_up(&authorizer.could_do()).map_err(start::unavailable)?;
+    let (trail, run) = recording.begin(&stores)?;
+    let state = State::new(authorizer.with_session(session.clone()), limits, trail).rehearsing(operate.dry_run);
+    let state = state.map_err(submission::unplannable)?;
+    connection.send(&ToClient::Accepted { limits, run });
+    Ok(state)
+}
+
 struct Direct<'a> {
     connection: &'a mut Connection,
     /// The process that opened the connection.
-    caller: Option<OwnedFd>,
+    caller: Option<&'a OwnedFd>,
     state: State,
     deadline: Instant,
 }

@@ -6,7 +6,7 @@ use crate::audit::AuditError;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rex_protocol::Violation;
-use rex_protocol::client::{EndClass, Ending, Outcome, ToClient, Usage};
+use rex_protocol::client::{EndClass, Ending, Outcome, RefusalReason, ToClient, Usage};
 use rex_protocol::limits::{LimitName, Limits};
 use rex_protocol::text::Text;
 use rex_protocol::worker::{EXIT_OUT_OF_MEMORY, FaultClass, Finished, ScriptFault};
@@ -171,5 +171,19 @@ pub(crate) fn class_name(class: EndClass) -> &'static str {
         EndClass::Unrecorded => "unrecorded",
         EndClass::Signature => "signature",
         EndClass::Internal => "internal",
+    }
+}
+
+/// The reason of a refusal in one word, for the same.
+pub(crate) fn reason_name(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::Protocol => "protocol",
+        RefusalReason::Busy => "busy",
+        RefusalReason::Limit(_) => "limit",
+        RefusalReason::NoPolicy => "no policy",
+        RefusalReason::Unavailable => "unavailable",
+        RefusalReason::NotAllowed => "not allowed",
+        RefusalReason::TooFast { .. } => "too fast",
+        RefusalReason::Barred { .. } => "barred",
     }
 }

@@ -22,7 +22,7 @@ mod submission;
 mod usage;
 
 pub(crate) use connection::Connection;
-pub(crate) use ending::{CLASSES, class_name};
+pub(crate) use ending::{CLASSES, class_name, reason_name};
 pub(crate) use report::{How, Report, Reporter};
 pub(crate) use run::end as end_worker;
 pub(crate) use start::{Caller, ReadyWorker, serve};

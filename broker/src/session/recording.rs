@@ -1,23 +1,28 @@
-//! The beginning and the end of a run's records.
+//! The beginning and the end of a run's records, and that of a run that does not begin.
 
-use super::ending::{self, class_name};
+use super::ending::{self, class_name, reason_name};
 use super::report::How;
 use super::start::Caller;
 use super::state::State;
 use super::submission::{Fault, Origin};
-use crate::audit::{Audit, AuditError, Entry, Log, RunEnd, RunStart, Trail};
-use crate::authz::{PolicyStore, Principal, Session};
+use crate::audit::{Audit, AuditError, Entry, Event, Log, RunEnd, RunRefused, RunStart, Trail, append_and_tell};
+use crate::authz::{PolicyStore, Principal, Session, cut};
 use crate::config::Config;
 use crate::digest::sha256;
 use crate::principal;
 use crate::sys::random;
 use nix::unistd::geteuid;
-use rex_protocol::client::{Ending, Policy};
+use rex_protocol::client::{EndClass, Ending, Policy, Refusal};
+use rex_protocol::limits::LimitName;
 use rex_protocol::text::Text;
 use std::rc::Rc;
 use std::time::Duration;
 
+/// How much of the reason of a refusal is recorded, in bytes: that of a policy may quote much of it.
+const REASON: usize = 1024;
+
 /// What a run's records are made of.
+#[derive(Clone, Copy)]
 pub(super) struct Recording<'a> {
     pub(super) config: &'a Config,
     pub(super) origin: &'a Origin,
@@ -28,20 +33,52 @@ pub(super) struct Recording<'a> {
     pub(super) script: usize,
     /// The policy that it brings.
     pub(super) policy: Option<&'a Policy>,
-    pub(super) stores: &'a [Rc<PolicyStore>],
 }
 
 impl Recording<'_> {
-    /// Records that the run begins; what the caller may know it by comes with it. A run that cannot be recorded does not begin.
-    pub(super) fn begin(self) -> Result<(Trail, Text<64>), Fault> {
+    /// Records that the run begins, under these policies; what the caller may know it by comes with it. A run that cannot be
+    /// recorded does not begin.
+    pub(super) fn begin(self, stores: &[Rc<PolicyStore>]) -> Result<(Trail, Text<64>), Fault> {
         let Some(settings) = settings(self.config, self.origin) else { return Ok((Trail::none(), Text::default())) };
         let unrecorded = |error| Fault::Ended(ending::unrecorded(&error));
         let log = open(settings, &self.caller.principal).map_err(unrecorded)?;
         let run = random::number().map_err(|errno| Fault::Ended(ending::nameless(errno.desc())))?;
         let run = format!("{run:016x}");
-        let revision = self.stores.first().map(|store| store.revision().to_owned()).unwrap_or_default();
+        let revision = stores.first().map(|store| store.revision().to_owned()).unwrap_or_default();
+        let trail = Trail::begin(log, run.clone(), revision, &self.start()).map_err(unrecorded)?;
+        let run = Text::cut(run);
+        self.origin.reporter().begun(&run, &self.session.script, self.caller.pid);
+        Ok((trail, run))
+    }
+
+    /// Records that the run does not begin, and why. It does not where that cannot be recorded, either: the broker's own log
+    /// tells it then.
+    pub(super) fn refuse(self, fault: &Fault) {
+        let (class, message) = match fault {
+            Fault::Refused(Refusal { reason, message }) => (reason_name(*reason), &**message),
+            // That is what could not be recorded.
+            Fault::Ended(
+                Ending::Succeeded
+                | Ending::Failed { class: EndClass::Unrecorded | EndClass::Limit(LimitName::Records), .. },
+            ) => return,
+            Fault::Ended(Ending::Failed { class, message }) => (class_name(*class), &**message),
+        };
+        let Some(settings) = settings(self.config, self.origin) else { return };
+        let message = cut(message.to_owned(), REASON);
+        let refused = RunRefused { run: self.start(), result: "refused", class, message: &message };
+        let entry = Entry::of_broker(self.origin.revision(), &Event::RunRefused(refused));
+        let recorded = open(settings, &self.caller.principal).and_then(|mut log| append_and_tell(&mut log, entry));
+        match recorded {
+            Ok(()) => {}
+            // No fault of the broker's: who fills the log is told of no more than that.
+            Err(error @ AuditError::Full { .. }) => tracing::info!("that a run was refused is not recorded: {error}"),
+            Err(error) => tracing::error!("that a run was refused is not recorded: {error}"),
+        }
+    }
+
+    fn start(&self) -> RunStart<'_> {
         let (principal, session) = (&self.caller.principal, self.session);
-        let start = RunStart {
+        RunStart {
             user: &principal.name,
             uid: principal.uid,
             groups: &principal.groups,
@@ -56,11 +93,7 @@ impl Recording<'_> {
             ssh_key: &session.ssh_key,
             dry_run: session.dry_run,
             own_policy: self.policy.map(|policy| sha256([policy.text.as_slice()])),
-        };
-        let trail = Trail::begin(log, run.clone(), revision, &start).map_err(unrecorded)?;
-        let run = Text::cut(run);
-        self.origin.reporter().begun(&run, &session.script, self.caller.pid);
-        Ok((trail, run))
+        }
     }
 }
 

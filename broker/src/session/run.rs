@@ -29,7 +29,7 @@ pub(crate) struct Run<'a> {
     pub(crate) connection: &'a mut Connection,
     pub(crate) worker: &'a Worker,
     /// The process that submitted the run.
-    pub(crate) caller: Option<OwnedFd>,
+    pub(crate) caller: Option<&'a OwnedFd>,
     pub(crate) state: State,
     pub(crate) meter: Meter,
     pub(crate) affinity: Affinity,
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
     pub(crate) fn new(
         connection: &'a mut Connection,
         worker: &'a Worker,
-        caller: Option<OwnedFd>,
+        caller: Option<&'a OwnedFd>,
         state: State,
         meter: Meter,
         affinity: Affinity,

@@ -59,13 +59,14 @@ pub(crate) fn serve(
     let served = match submission::receive(&mut connection).and_then(|wanted| origin.admit(wanted)) {
         Ok(None) => Ok(()),
         Ok(Some(Submission::Script(submit))) => {
-            prepare(config, &programs.worker, &mut connection, caller, origin, &mut ready, *submit)
+            prepare(config, &programs.worker, &mut connection, &caller, origin, &mut ready, &submit)
+                .inspect_err(|fault| refused(config, origin, &caller, &submit, fault))
                 .map(|prepared| prepared.run(config, &programs.net, &mut connection, origin, begun))
         }
         Ok(Some(Submission::Operations(operate))) => {
             // Nothing here is for a worker to do.
             ready.take().iter().for_each(ReadyWorker::end);
-            direct::serve(config, &programs.net, &mut connection, caller, origin, &operate, begun)
+            direct::serve(config, &programs.net, &mut connection, &caller, origin, &operate, begun)
         }
         Ok(Some(Submission::Question(ask))) => policies::answer(config, &mut connection, &caller, origin, ask),
         Err(fault) => Err(fault),
@@ -125,6 +126,13 @@ impl ReadyWorker {
     }
 }
 
+/// Records that the run does not begin.
+fn refused(config: &Config, origin: &Origin, caller: &Caller, submit: &Submit, fault: &Fault) {
+    let session = facts::of(origin.via(), caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
+    let (script, policy) = (submit.script.len(), submit.policy.as_ref());
+    Recording { config, origin, caller, session: &session, script, policy }.refuse(fault);
+}
+
 /// Starts a worker and does not wait for it.
 fn start_worker(program: &Program, limits: &Limits) -> Result<Worker, Fault> {
     let jail = Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -132,32 +140,31 @@ fn start_worker(program: &Program, limits: &Limits) -> Result<Worker, Fault> {
 }
 
 /// Everything that a run needs to begin.
-struct Prepared {
-    submit: Submit,
+struct Prepared<'a> {
+    submit: &'a Submit,
+    caller: &'a Caller,
     limits: Limits,
     state: State,
     /// What records call it.
     run: Text<64>,
     worker: Worker,
-    caller: i32,
-    process: Option<OwnedFd>,
 }
 
-fn prepare(
+fn prepare<'a>(
     config: &Config,
     program: &Program,
     connection: &mut Connection,
-    caller: Caller,
+    caller: &'a Caller,
     origin: &Origin,
     ready: &mut Option<ReadyWorker>,
-    submit: Submit,
-) -> Result<Prepared, Fault> {
+    submit: &'a Submit,
+) -> Result<Prepared<'a>, Fault> {
     let limits = submission::limits(config, &submit.limits, HELLO)?;
     if let Some(group) = origin.group() {
         // It was made with the usual ones.
         group.limit(&limits).map_err(|errno| unavailable(format!("cannot limit the run's processes: {errno}")))?;
     }
-    let ssh = ssh::connection(&submit, &caller, origin)?;
+    let ssh = ssh::connection(submit, caller, origin)?;
     // A worker is started before policies are read, so that it seals itself meanwhile.
     let as_ready = Jail { memory: config.limits.memory, cpu_ms: config.limits.cpu_ms };
     let fits = as_ready == Jail { memory: limits.memory, cpu_ms: limits.cpu_ms };
@@ -181,11 +188,11 @@ fn prepare(
         run::end(&worker);
         return Err(fault);
     }
-    let mut session = facts::of(origin.via(), &caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
+    let mut session = facts::of(origin.via(), caller, Some(&submit.script), submit.reason.as_deref(), submit.dry_run);
     if let Some(ssh) = ssh {
         ssh::tell(&mut session, ssh);
     }
-    match signature::signed_by(&submit, origin) {
+    match signature::signed_by(submit, origin) {
         Ok(signer) => session.signed_by = signer,
         Err(fault) => {
             run::end(&worker);
@@ -198,8 +205,8 @@ fn prepare(
         return Err(unavailable(error));
     }
     let (script, policy) = (submit.script.len(), submit.policy.as_ref());
-    let recording = Recording { config, origin, caller: &caller, session: &session, script, policy, stores: &stores };
-    let (trail, run) = match recording.begin() {
+    let recording = Recording { config, origin, caller, session: &session, script, policy };
+    let (trail, run) = match recording.begin(&stores) {
         Ok(begun) => begun,
         Err(fault) => {
             run::end(&worker);
@@ -213,7 +220,7 @@ fn prepare(
             return Err(submission::unplannable(errno));
         }
     };
-    Ok(Prepared { submit, limits, state, run, worker, caller: caller.pid, process: caller.process })
+    Ok(Prepared { submit, caller, limits, state, run, worker })
 }
 
 /// Waits until a worker says that it is sealed, and looks whether it is.
@@ -259,7 +266,7 @@ fn unsealed(worker: &Worker) -> String {
     }
 }
 
-impl Prepared {
+impl Prepared<'_> {
     fn run(
         self,
         config: &Config,
@@ -268,19 +275,20 @@ impl Prepared {
         origin: &Origin,
         begun: Instant,
     ) {
-        let Prepared { submit, limits, mut state, run, worker, caller, process } = self;
+        let Prepared { submit, caller, limits, mut state, run, worker } = self;
         connection.send(&ToClient::Accepted { limits, run });
-        tracing::info!(client = caller, worker = worker.pid.as_raw(), "run begins");
+        tracing::info!(client = caller.pid, worker = worker.pid.as_raw(), "run begins");
         let meter = Meter::new(worker.pid, submit.measure);
         let affinity = Affinity::new(worker.pid, config.one_cpu);
-        if let Err(violation) = hand_over(&worker, &submit, limits) {
+        if let Err(violation) = hand_over(&worker, submit, limits) {
             run::end(&worker);
             let usage = Usage { total_ns: ending::nanoseconds(begun.elapsed()), ..Usage::default() };
             let ending = recording::end(origin, &mut state, Some(ending::violation(&violation)), begun.elapsed());
             ending.into_iter().for_each(|ending| ending::tell(connection, ending, usage));
             return;
         }
-        let watched = watch(connection, process.as_ref());
+        let process = caller.process.as_ref();
+        let watched = watch(connection, process);
         let state = state.with_net(net.clone(), watched);
         let mut run = Run::new(connection, &worker, process, state, meter, affinity, submit.progress);
         let ending = run.serve_to_end();

@@ -71,6 +71,14 @@ impl Origin {
         }
     }
 
+    /// The revision of the daemon's store; empty without one.
+    pub(crate) fn revision(&self) -> &str {
+        match self {
+            Origin::Daemon { store, .. } => store.policies.revision(),
+            Origin::Standalone(_) => "",
+        }
+    }
+
     /// The group of the run's processes.
     pub(super) fn group(&self) -> Option<&Group> {
         match self {

@@ -170,6 +170,17 @@ pub(crate) fn has_openat2() -> nix::Result<()> {
     openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).map(drop)
 }
 
+/// The same, or why nothing can be served here.
+pub(crate) fn confirm_openat2() -> Result<(), String> {
+    let refused = |errno: Errno| {
+        format!(
+            "cannot open paths by openat2 on this host: {}; Linux 5.6 has it, and filters may keep it",
+            errno.desc()
+        )
+    };
+    has_openat2().map_err(refused)
+}
+
 /// Forking goes on in the child only where no other thread can hold a lock that the child would inherit. The kernel
 /// counts threads as links of this directory, besides its own two (proc(5)).
 fn confirm_one_thread() -> nix::Result<()> {

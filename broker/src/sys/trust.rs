@@ -41,10 +41,10 @@ pub(crate) fn read(directory: impl AsFd, path: &Path) -> Result<Option<Vec<u8>>,
 pub(crate) fn confirm_owner(stat: &FileStat) -> Result<(), String> {
     let own = geteuid().as_raw();
     if stat.st_uid != 0 && stat.st_uid != own {
-        return Err(format!("it belongs to uid {}, not to root", stat.st_uid));
+        return Err(format!("it belongs to uid {}, not to root; `chown root` it", stat.st_uid));
     }
     if stat.st_mode & 0o022 != 0 {
-        return Err(format!("its mode {:04o} lets others write to it", stat.st_mode & 0o7777));
+        return Err(format!("its mode {:04o} lets others write to it; `chmod go-w` it", stat.st_mode & 0o7777));
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l decision -d
 deny\t''"
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l resource -d 'Only decisions on resources that contain this; with `*`, that are like this' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l action -d 'Only decisions on this action: `read`, `file_system read`, or as policies write it' -r
-complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
+complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, run-refused, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l since -d 'Only from then on: 2026-11-25T10:30:00Z, 2026-11-25, 10:30, or 2h or 3d for so long ago' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l until -d 'Only up to then; a day is meant as a whole' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand show" -l last -d 'Only the last so many of what is there' -r
@@ -59,7 +59,7 @@ complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l decision 
 deny\t''"
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l resource -d 'Only decisions on resources that contain this; with `*`, that are like this' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l action -d 'Only decisions on this action: `read`, `file_system read`, or as policies write it' -r
-complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
+complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, run-refused, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l since -d 'Only from then on: 2026-11-25T10:30:00Z, 2026-11-25, 10:30, or 2h or 3d for so long ago' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l until -d 'Only up to then; a day is meant as a whole' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand follow" -l last -d 'Only the last so many of what is there' -r
@@ -74,7 +74,7 @@ complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l decision 
 deny\t''"
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l resource -d 'Only decisions on resources that contain this; with `*`, that are like this' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l action -d 'Only decisions on this action: `read`, `file_system read`, or as policies write it' -r
-complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
+complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l kind -d 'Only records of this kind: decision, outcome, run-start, run-end, run-refused, violation, broker-start, broker-stop, policy-load, asked, rotated, retired, recovered, gap' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l since -d 'Only from then on: 2026-11-25T10:30:00Z, 2026-11-25, 10:30, or 2h or 3d for so long ago' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l until -d 'Only up to then; a day is meant as a whole' -r
 complete -c rex-audit -n "__fish_rex_audit_using_subcommand report" -l last -d 'Only the last so many of what is there' -r

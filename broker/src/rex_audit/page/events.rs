@@ -43,7 +43,7 @@ pub(crate) fn log_events(html: &mut Html, log: &Log, clock: Clock) {
     if log.events.is_empty() {
         html.raw("<p class=\"none\">No such events.</p>\n");
     } else {
-        let mut table = Table::new("Starts, policy loads, rotations, recoveries and gaps", COLUMNS, ROWS);
+        let mut table = Table::new("Starts, policy loads, refused runs, rotations, recoveries and gaps", COLUMNS, ROWS);
         let events = select(log.events.clone(), ROWS, |event| is_trouble(event));
         let left_out = log.events.len() - events.len();
         for event in events {
@@ -74,6 +74,7 @@ fn name(event: &Value) -> Html {
         "broker-stop" => html.raw("Broker stopped"),
         "policy-load" if is_trouble => html.raw("Policies refused"),
         "policy-load" => html.raw("Policies loaded"),
+        "run-refused" => html.raw("Run refused"),
         "asked" => html.raw("Policies asked for"),
         "recovered" => html.raw("Log recovered"),
         "rotated" => html.raw("Log rotated"),

@@ -189,7 +189,8 @@ impl<'a> Log<'a> {
             "outcome" => self.run(record, at).operation(record).outcome = Some(record),
             "violation" => self.run(record, at).violations.push(record),
             "run-end" => self.run(record, at).end = Some(record),
-            "broker-start" | "broker-stop" | "policy-load" | "asked" | "recovered" | "rotated" | "retired" | "gap" => {
+            "broker-start" | "broker-stop" | "policy-load" | "run-refused" | "asked" | "recovered" | "rotated"
+            | "retired" | "gap" => {
                 self.events.push(record);
             }
             _ => *self.unknown.entry(text(record, "kind")).or_default() += 1,
