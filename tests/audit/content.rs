@@ -103,6 +103,20 @@ fn secrets_are_masked() {
 }
 
 #[test]
+fn a_program_that_says_nothing_for_long_is_no_flood_of_records() {
+    let daemon = daemon();
+    let ran = daemon.run(
+        "DirConfig().path(\"/usr/bin\").build().open(OpenDirOptions().build())\
+         .open_file(\"sleep\", OpenFileOptions().read(true).follow_symlinks(true).build())\
+         .execute(ExecuteOptions().args([\"3\"]).build())",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+    let records = daemon.records();
+    let looks = records.iter().filter(|record| record.text("operation") == "fs.follow").count();
+    assert!((1..16).contains(&looks), "{looks}");
+}
+
+#[test]
 fn what_becomes_of_policies_is_recorded_with_its_revision() {
     let daemon = daemon();
     let policy = daemon.folder().join("policies.d/test.cedar");

@@ -133,11 +133,16 @@ impl State {
         program.as_ref().map_err(ToString::to_string)
     }
 
+    /// What ends long waits: a word of the run's client, or the end of its caller.
+    pub(crate) fn watched(&self) -> impl Iterator<Item = PollFd<'_>> {
+        self.watched.iter().map(|watched| PollFd::new(watched.as_fd(), PollFlags::POLLIN))
+    }
+
     /// Waits until a descriptor is ready, or `deadline` has come: then it is false. A failure where the run has to end first.
     pub(crate) fn wait(&self, on: impl AsFd, events: PollFlags, deadline: Instant) -> Result<bool, Failure> {
         loop {
             let mut polled = vec![PollFd::new(on.as_fd(), events)];
-            polled.extend(self.watched.iter().map(|watched| PollFd::new(watched.as_fd(), PollFlags::POLLIN)));
+            polled.extend(self.watched());
             let left = deadline.saturating_duration_since(Instant::now());
             let timeout = PollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX);
             match poll(&mut polled, timeout) {

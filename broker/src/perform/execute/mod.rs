@@ -141,8 +141,8 @@ impl Perform for Follow {
         Demands::all(program.demands().to_vec())
     }
 
-    fn perform(program: Granted<Self::Target>, _: &mut State) -> Result<ProgramOutput, Stop> {
-        Ok(program.into_inner().follow()?)
+    fn perform(program: Granted<Self::Target>, state: &mut State) -> Result<ProgramOutput, Stop> {
+        Ok(program.into_inner().follow(state)?)
     }
 }
 

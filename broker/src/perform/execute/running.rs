@@ -1,6 +1,7 @@
 //! A program that runs: what it puts out, how it ends, and that nothing of it stays.
 
 use crate::authz::Demand;
+use crate::session::State;
 use crate::sys::process;
 use crate::sys::procfs;
 use crate::sys::socket::{retry, set_nonblocking};
@@ -16,8 +17,10 @@ use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// How long one look waits for something to happen.
+/// How long one look waits for something to happen: at first, and at most where nothing has for long. Each is asked of policy, and
+/// recorded.
 const LOOK: Duration = Duration::from_millis(100);
+const LONG_LOOK: Duration = Duration::from_secs(2);
 /// How long the streams of a program that has ended stay open at most, where something outside its tree holds them.
 const LINGER: Duration = Duration::from_secs(1);
 /// How long what is left of a program is looked for at most, and how long between two looks.
@@ -52,9 +55,9 @@ impl Started {
     }
 
     /// What it has put out since the last time; waits a little where there is nothing.
-    pub(super) fn follow(&self) -> Result<ProgramOutput, Failure> {
+    pub(super) fn follow(&self, state: &State) -> Result<ProgramOutput, Failure> {
         match self {
-            Started::Running(running) => running.follow(),
+            Started::Running(running) => running.follow(state),
             Started::Planned(_) => Ok(ProgramOutput { ended: Some(Exit::Code(0)), ..ProgramOutput::default() }),
         }
     }
@@ -83,6 +86,8 @@ pub(crate) struct Running {
 
 #[derive(Debug)]
 struct Progress {
+    /// How long the next look waits.
+    patience: Duration,
     stdout_open: bool,
     stderr_open: bool,
     ended: Option<(Exit, Instant)>,
@@ -92,7 +97,7 @@ impl Running {
     /// Follows a program through our ends of its pipes: standard output, standard error, how it ended.
     pub(super) fn new(demands: Vec<Demand>, tree: Tree, supervisor: (Pid, OwnedFd), ends: [OwnedFd; 3]) -> Self {
         let [stdout, stderr, status] = ends;
-        let progress = RefCell::new(Progress { stdout_open: true, stderr_open: true, ended: None });
+        let progress = RefCell::new(Progress { patience: LOOK, stdout_open: true, stderr_open: true, ended: None });
         Self { demands, tree, supervisor, stdout, stderr, status, about: RefCell::default(), progress }
     }
 
@@ -103,9 +108,10 @@ impl Running {
     }
 
     /// What it has put out since the last time; waits a little where there is nothing.
-    fn follow(&self) -> Result<ProgramOutput, Failure> {
+    fn follow(&self, state: &State) -> Result<ProgramOutput, Failure> {
         let mut progress = self.progress.borrow_mut();
-        self.wait(&progress);
+        let is_quiet = !self.wait(&progress, state) && progress.ended.is_none();
+        progress.patience = if is_quiet { LONG_LOOK.min(progress.patience * 2) } else { LOOK };
         let stdout = take(&self.stdout, &mut progress.stdout_open);
         let stderr = take(&self.stderr, &mut progress.stderr_open);
         if progress.ended.is_none() {
@@ -133,7 +139,8 @@ impl Running {
         }
     }
 
-    fn wait(&self, progress: &Progress) {
+    /// Whether something happened: to the program, or to who waits for it.
+    fn wait(&self, progress: &Progress, state: &State) -> bool {
         let ends = [
             (&self.stdout, progress.stdout_open),
             (&self.stderr, progress.stderr_open),
@@ -141,11 +148,14 @@ impl Running {
         ];
         let open = ends.iter().filter(|(_, open)| *open);
         let mut polled: Vec<PollFd<'_>> = open.map(|(end, _)| PollFd::new(end.as_fd(), PollFlags::POLLIN)).collect();
-        if !polled.is_empty() {
-            let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
-            // Interrupted is as good as nothing: the worker asks again.
-            let _ = poll(&mut polled, timeout);
+        if polled.is_empty() {
+            return true;
         }
+        polled.extend(state.watched());
+        let patience = progress.patience.min(state.time_left());
+        let timeout = PollTimeout::try_from(patience.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::ZERO);
+        // Interrupted is as good as nothing: the worker asks again.
+        poll(&mut polled, timeout) != Ok(0)
     }
 }
 
