@@ -2,6 +2,7 @@
 
 pub(crate) mod execute;
 pub(crate) mod fs;
+pub(crate) mod names;
 pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod run;

@@ -7,6 +7,7 @@ use crate::authz::{
 use crate::handles::Handles;
 use crate::jail::{Program, SpawnError};
 use crate::perform::fs::Dictionary;
+use crate::perform::names::Names;
 use crate::perform::{Demands, Stop};
 use crate::plan;
 use nix::errno::Errno;
@@ -29,6 +30,8 @@ pub(crate) struct State {
     pub(crate) handles: Handles,
     /// The redaction dictionary, once it was needed.
     pub(crate) dictionary: Option<Rc<Dictionary>>,
+    /// Names of users and groups that were looked up.
+    pub(crate) names: Names,
     pub(crate) limits: Limits,
     /// What is staged for files, in bytes.
     staged: Rc<Cell<u64>>,
@@ -85,6 +88,7 @@ impl State {
             authorizer,
             handles: Handles::new(limits.handles),
             dictionary: None,
+            names: Names::default(),
             limits,
             staged: Rc::default(),
             deadline: Instant::now().checked_add(Duration::from_millis(limits.time_ms)),

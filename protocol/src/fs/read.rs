@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Read from an open file.
 ///
-/// Asks `read` on the file. Gives at most `length` and at most one [`Chunk`]; less only at the end
-/// of a regular file, though a file of a kernel file system may give less before its end: read until nothing comes.
+/// Asks `read` on the file. Gives at most `length` and at most one [`Chunk`]; less only where the file ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Read {
     /// The file, opened for reading.

@@ -36,6 +36,8 @@ struct Plain {
     offset: u64,
     /// Whether a descriptor can be asked for: there is more than one request fetches, and none has failed.
     large: bool,
+    /// Whether the latest answer was not full: the file ends there.
+    ended: bool,
 }
 
 /// The content with what the dictionary hides hidden.
@@ -66,7 +68,7 @@ impl<'f> Content<'f> {
     }
 
     fn try_open(file: &'f File, offset: u64) -> std::result::Result<Self, Failure> {
-        let mut plain = Plain { ahead: None, offset, large: false };
+        let mut plain = Plain { ahead: None, offset, large: false, ended: false };
         plain.ahead = Some(plain.request(file)?);
         Ok(Self { file, way: Way::Plain(plain), whole: false })
     }
@@ -101,6 +103,7 @@ impl Plain {
         }
         let chunk = match self.ahead.take() {
             Some(chunk) => chunk,
+            None if self.ended => return Ok(false),
             None => self.request(file)?,
         };
         self.offset += chunk.len() as u64;
@@ -140,11 +143,11 @@ impl Plain {
         }
     }
 
-    // An answer that is not full says nothing: files of kernel file systems may give less than asked for before their end.
     fn request(&mut self, file: &File) -> std::result::Result<Chunk, Failure> {
         let request = Read { file: file.handle(), offset: self.offset, length: CHUNK as u32 };
         let chunk = file.channel().call(&request)?;
         self.large = chunk.len() == CHUNK;
+        self.ended = !self.large;
         Ok(chunk)
     }
 }

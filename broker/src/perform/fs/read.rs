@@ -51,9 +51,8 @@ pub(crate) fn read_at(fd: &OwnedFd, offset: u64, most: usize) -> nix::Result<Vec
         let Some(at) = at else { break };
         match retry(|| nix::sys::uio::pread(fd, rest, at)) {
             Ok(0) => break,
+            // Files of kernel file systems give less than asked for before their end.
             Ok(count) => filled += count,
-            // What was read before a fault is given; the fault comes again with the next request.
-            Err(_) if filled > 0 => break,
             Err(errno) => return Err(errno),
         }
     }

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::authz::Granted;
+use crate::perform::names::Names;
 use crate::perform::{Demands, Perform};
-use nix::unistd::{Gid, Group, Uid, User};
 use rex_protocol::fs::{Metadata, Object, STAT_ENTRIES, Stat, StatEntries};
-use std::collections::HashMap;
 
 /// An open object, whatever it is.
 pub(crate) enum Opened {
@@ -63,10 +62,13 @@ impl Perform for Stat {
         Demands::all(vec![target.demand(Action::FileStat)])
     }
 
-    fn perform(target: Granted<Opened>, _: &mut State) -> Result<Metadata, Stop> {
+    fn perform(target: Granted<Opened>, state: &mut State) -> Result<Metadata, Stop> {
         let target = target.into_inner();
         let (kind, stat) = look(target.descriptor(), target.path())?;
-        Ok(metadata(kind, &stat, &mut Names::default()))
+        let mut names = state.names.take();
+        let metadata = metadata(kind, &stat, &mut names);
+        state.names = names;
+        Ok(metadata)
     }
 }
 
@@ -99,7 +101,7 @@ impl Perform for StatEntries {
 
     fn perform(target: Granted<EntriesTarget>, state: &mut State) -> Result<Vec<Result<Metadata, Failure>>, Stop> {
         let EntriesTarget { dir, entries } = target.into_inner();
-        let (mut results, mut size, mut names) = (Vec::new(), 0, Names::default());
+        let (mut results, mut size, mut names) = (Vec::new(), 0, state.names.take());
         for (name, kind, path) in &entries {
             let result = stat_entry(&dir, name, *kind, path, state, &mut names);
             if let Err(failure) = &result {
@@ -111,6 +113,7 @@ impl Perform for StatEntries {
                 break;
             }
         }
+        state.names = names;
         Ok(results)
     }
 }
@@ -153,25 +156,6 @@ fn stat_entry(
     let (now, stat) = look(&pin, path)?;
     // It was judged as what it was said to be.
     if now == kind { Ok(metadata(kind, &stat, names)) } else { Err(refused(Errno::ESTALE, "look at", path)) }
-}
-
-/// Names of users and groups by their numbers, looked up once: to find one costs more than all else about an entry.
-#[derive(Default)]
-struct Names {
-    users: HashMap<u32, Option<Text<256>>>,
-    groups: HashMap<u32, Option<Text<256>>>,
-}
-
-impl Names {
-    fn user(&mut self, uid: u32) -> Option<Text<256>> {
-        let look_up = || User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| Text::cut(user.name));
-        self.users.entry(uid).or_insert_with(look_up).clone()
-    }
-
-    fn group(&mut self, gid: u32) -> Option<Text<256>> {
-        let look_up = || Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| Text::cut(group.name));
-        self.groups.entry(gid).or_insert_with(look_up).clone()
-    }
 }
 
 fn metadata(kind: EntryKind, stat: &FileStat, names: &mut Names) -> Metadata {
