@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The program, and how it is told that its standard input is the connection.
 const PROGRAM: &str = "rex-broker";
@@ -17,6 +17,10 @@ const ARGUMENT: &str = "--standalone-session";
 const INSTALLED: &str = "/usr/libexec/rex";
 /// How long a session may take to end once its run has.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// How long it may take to die, and how soon that is looked for again.
+const DEATH: Duration = Duration::from_millis(80);
+const GLANCE: Duration = Duration::from_micros(20);
 
 /// A session that runs as our child. Dropped, it is ended.
 #[derive(Debug)]
@@ -56,17 +60,17 @@ impl Standalone {
         self.wait().map(describe).unwrap_or_default()
     }
 
-    /// Waits for a death that is a matter of microseconds. One that hangs in the kernel is not waited for.
+    /// Waits for a death that is a matter of microseconds, and looks again when an eighth more of the time has passed. One that hangs
+    /// in the kernel is not waited for.
     fn wait(&mut self) -> Option<ExitStatus> {
-        for pause in [0, 100, 200, 500, 1_000, 5_000, 20_000, 50_000] {
-            std::thread::sleep(Duration::from_micros(pause));
+        let begun = Instant::now();
+        loop {
             match self.child.try_wait() {
-                Ok(None) => {}
+                Ok(None) if begun.elapsed() < DEATH => std::thread::sleep((begun.elapsed() / 8).max(GLANCE)),
                 Ok(status) => return status,
-                Err(_) => break,
+                Err(_) => return None,
             }
         }
-        None
     }
 }
 
