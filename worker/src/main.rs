@@ -13,7 +13,6 @@ fn main() {
     sys::end_on_panic();
     sys::end_on_fault();
     sys::Memory::keep();
-    sys::Memory::provide();
     if let Err(error) = seal::seal() {
         sys::say(&format!("rex-worker: {error}\n"));
         sys::exit(EXIT_SEAL_FAILED);

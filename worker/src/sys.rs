@@ -17,9 +17,6 @@ pub const EXIT_SESSION_LOST: i32 = 79;
 /// Exit code of a worker that came upon a fault of its own program.
 const EXIT_FAULT: i32 = 70;
 
-/// What an idle worker has in use, in bytes.
-const FIRST_MEMORY: usize = 640 << 10;
-
 /// The system's allocator, which ends the process with [`EXIT_OUT_OF_MEMORY`] where nothing is left,
 /// so that the session can name the limit that was reached.
 #[derive(Debug)]
@@ -55,20 +52,6 @@ impl Memory {
         for (parameter, bytes) in [(libc::M_MMAP_THRESHOLD, 32 << 20), (libc::M_TRIM_THRESHOLD, 64 << 20)] {
             // SAFETY: `mallopt` takes any value, and nothing else allocates meanwhile.
             unsafe { libc::mallopt(parameter, bytes) };
-        }
-    }
-
-    /// Has the kernel provide the first memory in one piece, as much as the interpreter takes anyway: page by page, at the first
-    /// touch of each, it takes several times as long. A kernel that cannot (before 5.14) goes page by page.
-    pub fn provide() {
-        let Ok(layout) = Layout::from_size_align(FIRST_MEMORY, page_size() as usize) else { return };
-        // SAFETY: the layout has a size; what is freed is what was allocated, and was not used.
-        unsafe {
-            let memory = System.alloc(layout);
-            if !memory.is_null() {
-                libc::madvise(memory.cast(), FIRST_MEMORY, libc::MADV_POPULATE_WRITE);
-                System.dealloc(memory, layout);
-            }
         }
     }
 }

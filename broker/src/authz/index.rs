@@ -101,8 +101,8 @@ impl Index {
         self.rows.len()
     }
 
-    /// Whether some policy names this entity: whether anything is in others makes no difference, as policies can only
-    /// compare with what they name, with the principal, and with what the context names.
+    /// Whether some policy names this entity. Of all others it makes no difference whether a resource is in them: policies compare
+    /// only with what they name, with the principal, and with what the context names.
     pub(super) fn names(&self, uid: &EntityUid) -> bool {
         self.named.contains(uid)
     }

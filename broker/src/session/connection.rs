@@ -88,7 +88,8 @@ impl Connection {
     /// Reads some of what has come. Frames are to be taken before more is read: so no more is ever kept than one
     /// unfinished frame and what one read brings.
     pub(crate) fn receive(&mut self) -> Result<(), Violation> {
-        let mut buffer = [0; 64 * 1024];
+        // Most submissions are smaller; of a larger one the rest is taken the next time.
+        let mut buffer = [0; 16 * 1024];
         match retry(|| recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT)) {
             Ok(0) => self.gone = true,
             Ok(count) => self.take(buffer.get(..count).unwrap_or_default())?,
