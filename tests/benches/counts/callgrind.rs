@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Processes that are started are not counted. Profiles are written to the folder that `REX_COUNTS_PROFILES` names, if it does.
@@ -33,27 +32,8 @@ pub(crate) fn count<A: AsRef<OsStr>>(
     collected(log)
 }
 
-/// A program that runs another in callgrind with the arguments and the standard input that it is given.
-///
-/// Whoever started the wrapper may end it before callgrind has told its count, and a session ends with the process that started it:
-/// so that is a shell of its own. Both shells let go of the input, whose end is a sign to those at its other side.
-pub(crate) fn wrapper(program: &Path, log: &Path, folder: &Path) -> PathBuf {
-    let (wrapper, options) = (folder.join("counted"), options().join(" "));
-    let (program, log) = (program.display(), log.display());
-    let text = format!(
-        "#!/bin/sh\n\
-         exec 3<&0\n\
-         (valgrind {options} --log-file={log} {program} \"$@\" <&3 3<&- & exec <&- 3<&-; wait) &\n\
-         exec <&- 3<&-\n\
-         wait\n"
-    );
-    fs::write(&wrapper, text).expect("a file of the bench");
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("a file of the bench");
-    wrapper
-}
-
 /// What callgrind says at the end of its log.
-pub(crate) fn collected(log: &Path) -> Result<u64, String> {
+fn collected(log: &Path) -> Result<u64, String> {
     let text = fs::read_to_string(log).map_err(|error| format!("callgrind's log: {error}"))?;
     let count = text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
     count.ok_or_else(|| format!("callgrind counted nothing:\n{text}"))

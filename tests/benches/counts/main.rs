@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // This program, counted.
-    if let Some(store) = subjects::store_wanted() {
-        subjects::decide(&store);
+    if let Some((task, policies)) = subjects::wanted() {
+        subjects::run(&task, &policies);
         return ExitCode::SUCCESS;
     }
     let mut within = true;
