@@ -24,7 +24,10 @@ pub(super) fn is_plain(policy: &Policy) -> bool {
             ActionConstraint::Any => true,
             ActionConstraint::Eq(action) => names.is_action(&action),
             ActionConstraint::In(actions) => {
-                !actions.is_empty() && actions.iter().all(|action| names.is_action(action) || names.is_group(action))
+                let is_known = |action: &EntityUid| names.is_action(action) || names.is_group(action);
+                // Of several types the validator may have something to say.
+                let first = actions.first().map(EntityUid::type_name);
+                first.is_some() && actions.iter().all(|action| is_known(action) && Some(action.type_name()) == first)
             }
         }
         && match policy.resource_constraint() {
@@ -102,6 +105,8 @@ mod tests {
             "@id(\"a\") permit(principal, action == file_system::Action::\"read\", resource in file_system::Dir::\"/a\");"
         ));
         assert!(!is_plain("permit(principal, action, resource) when { true };"));
+        let mixed = "action in [file_system::Action::\"read\", systemd::Action::\"start\"]";
+        assert!(!is_plain(&format!("permit(principal, {mixed}, resource);")));
         assert!(!is_plain("permit(principal, action, resource in file_system::Dir::\"/\u{430}\");"));
     }
 }

@@ -1,7 +1,7 @@
 //! The network of workers: an empty one.
 //!
-//! A daemon makes one for all its workers, which takes longer than the other walls of one together, at its start and at its end. They
-//! cannot meet there: nothing behind these walls can make a socket. Without that each worker gets one of its own.
+//! A daemon makes one for all its workers: to make one for each, and to put it away, takes longer than all other walls together. They
+//! cannot meet there, since nothing behind these walls can make a socket. Where none can be shared, each worker gets its own.
 
 use crate::sys::procfs;
 use nix::sched::{CloneFlags, setns, unshare};
